@@ -1,0 +1,96 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// threadTimes are the nanoseconds a thread ran and stood in line for a core.
+type threadTimes struct{ cpu, queued int64 }
+
+// readThreadTimes reads the calling thread's times; zero if the kernel does
+// not keep them.
+func readThreadTimes() threadTimes {
+	text, err := os.ReadFile("/proc/thread-self/schedstat")
+	if err != nil {
+		return threadTimes{}
+	}
+	fields := bytes.Fields(text)
+	if len(fields) < 2 {
+		return threadTimes{}
+	}
+	cpu, _ := strconv.ParseInt(string(fields[0]), 10, 64)
+	queued, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+	return threadTimes{cpu, queued}
+}
+
+// tick is the unit of CPU times in /proc; user space always sees 1/100 s.
+const tick = 10 * time.Millisecond
+
+// processCPU returns user plus system time of a process, all threads, those
+// that ended included.
+func processCPU(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read CPU time: %w", err)
+	}
+	// The command name, in parentheses, may hold blanks.
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read CPU time: unexpected format")
+	}
+	user, err1 := strconv.ParseInt(string(fields[11]), 10, 64)
+	system, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("read CPU time: unexpected format")
+	}
+	return time.Duration(user+system) * tick, nil
+}
+
+// processResident returns the resident bytes of a process. smaps_rollup is
+// exact; VmRSS, which lags by some pages per thread, stands in for it.
+func processResident(pid int) (int64, error) {
+	for _, source := range []struct{ path, field string }{
+		{fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Rss:"},
+		{fmt.Sprintf("/proc/%d/status", pid), "VmRSS:"},
+	} {
+		text, err := os.ReadFile(source.path)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if rest, ok := strings.CutPrefix(line, source.field); ok {
+				kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+				if err == nil {
+					return kib << 10, nil
+				}
+			}
+		}
+	}
+	return 0, fmt.Errorf("read resident bytes: not available")
+}
+
+// machineTimes are the machine's CPU times so far: spent in processes, and
+// taken away by the hypervisor.
+type machineTimes struct{ busy, stolen time.Duration }
+
+func readMachineTimes() machineTimes {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return machineTimes{}
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	fields := bytes.Fields(line)
+	at := func(i int) time.Duration {
+		if i >= len(fields) {
+			return 0
+		}
+		n, _ := strconv.ParseInt(string(fields[i]), 10, 64)
+		return time.Duration(n) * tick
+	}
+	return machineTimes{busy: at(1) + at(2) + at(3), stolen: at(8)}
+}

@@ -1,0 +1,82 @@
+package netio
+
+import (
+	"io"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+)
+
+// events receives gnet's callbacks, all of them on the loop of their connection.
+type events struct {
+	gnet.BuiltinEventEngine
+}
+
+// heart is the context of the connections that only serve to learn the loops.
+type heart struct{}
+
+func (*events) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
+	c, ok := gc.Context().(*Conn)
+	if !ok {
+		return nil, gnet.None
+	}
+	l := c.loop
+	c.gc, c.fd = gc, gc.Fd()
+	c.slot = len(l.conns)
+	l.conns = append(l.conns, c)
+
+	l.busy = true
+	session, err := l.backend.Open(c)
+	l.busy = false
+	c.opened = true
+	if err != nil {
+		c.closing = true
+		l.end(c)
+		_, _ = send(c.fd, []byte(err.Error()))
+	} else {
+		c.session = session
+	}
+	l.settle()
+	return nil, gnet.None
+}
+
+func (*events) OnTraffic(gc gnet.Conn) gnet.Action {
+	c, ok := gc.Context().(*Conn)
+	data, _ := gc.Next(-1)
+	if !ok || c.closing || c.gone || len(data) == 0 {
+		return gnet.None
+	}
+	l := c.loop
+	l.busy = true
+	c.session.Feed(data)
+	l.busy = false
+	if len(l.ending) > 0 || len(l.due) > 0 {
+		l.settle()
+	}
+	return gnet.None
+}
+
+func (*events) OnClose(gc gnet.Conn, err error) gnet.Action {
+	c, ok := gc.Context().(*Conn)
+	if !ok {
+		return gnet.None
+	}
+	l := c.loop
+	c.err = c.closeReason(err)
+	if c.err == io.EOF {
+		// The client has sent all it had to say and may still read: gnet offers its
+		// buffer to the kernel once more before it closes.
+		for c.staged.bytes > 0 {
+			_, _ = gc.Write(c.staged.front())
+			c.staged.pop()
+		}
+	}
+	c.gone = true
+	c.closing = true
+	l.closed = append(l.closed, gc)
+	l.end(c)
+	l.settle()
+	return gnet.None
+}
+
+func (*events) OnTick() (time.Duration, gnet.Action) { return time.Hour, gnet.None }

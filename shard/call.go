@@ -1,0 +1,162 @@
+package shard
+
+import (
+	"hyperkv/internal/clock"
+	"hyperkv/internal/invariant"
+	"hyperkv/resp"
+)
+
+// A Client is what a shard needs to know of who asks. Owned by whoever runs a
+// command for it; a session has at most one command under way per shard.
+type Client struct {
+	ID int64
+	// NoTouch leaves the access time of keys alone (CLIENT NO-TOUCH).
+	NoTouch bool
+	// Watch is the current set of watched keys, nil when there is none.
+	Watch *WatchSet
+	// Session is the client's state in the engine, for commands that belong to it.
+	Session any
+}
+
+// A Handler is the body of a command that works on keys. An error it returns
+// becomes the reply; what it had written to the reply is dropped.
+type Handler func(c *Call) error
+
+// A Call is one command on its way through a shard, and all that its handler
+// sees. Time and randomness come only from here, so that a replica which is
+// handed the same Call does the same. It is reused for the next command: nothing
+// of it may be kept.
+type Call struct {
+	// Args is the command as it was sent, the name first. The bytes are
+	// borrowed until the handler returns.
+	Args [][]byte
+	// Reply takes the answer.
+	Reply *resp.Writer
+	// DB is the client's selected database, over all shards the call may touch.
+	DB DB
+	// Now is the time in milliseconds since the epoch, frozen for the turn.
+	Now int64
+	// Client is who asks; nil for the server itself.
+	Client *Client
+	// Command identifies the command in the statistics.
+	Command int
+	// FirstHash is Hash(Args[FirstKey]), when FirstKey > 0.
+	FirstKey  int
+	FirstHash uint64
+
+	// only is the shard of a call that needs one; nil when shards has several.
+	only   *Shard
+	shards []*Shard
+	set    *Set
+
+	changes int // how many mutations this command made so far
+	effects effectBuffer
+}
+
+// Bind gives the call the shards whose turns the caller holds. It stays bound
+// until the next Bind; Begin is called per command. The call of a single shard
+// comes from Shard.Call.
+func (c *Call) Bind(set *Set, shards ...*Shard) {
+	c.set, c.shards, c.only = set, shards, nil
+	if len(shards) == 1 {
+		c.only = shards[0]
+	}
+}
+
+// Call returns the shard's own Call, bound to it. Owned by the turn.
+func (s *Shard) Call() *Call { return &s.call }
+
+// Begin prepares the call for a command in the given database.
+func (c *Call) Begin(database int, args [][]byte) {
+	c.Args = args
+	c.DB = DB{call: c, Number: database}
+	c.changes = 0
+	c.FirstKey = 0
+}
+
+// Key is the first key.
+func (c *Call) Key() []byte { return c.Args[1] }
+
+// Shards are the shards whose turns this call holds, for commands over the
+// whole keyspace.
+func (c *Call) Shards() []*Shard { return c.shards }
+
+// Set is the set of all shards; of its data only Shards() may be touched.
+func (c *Call) Set() *Set { return c.set }
+
+// Random is a number that a replay of the call will see again.
+func (c *Call) Random() uint64 {
+	if c.only != nil {
+		return c.only.nextRandom()
+	}
+	return c.shards[0].nextRandom()
+}
+
+// DBAt is another database over the same shards.
+func (c *Call) DBAt(number int) DB { return DB{call: c, Number: number} }
+
+// Databases is how many databases there are.
+func (c *Call) Databases() int { return len(c.shards[0].databases) }
+
+// Changed says whether the command has changed anything so far.
+func (c *Call) Changed() bool { return c.changes > 0 }
+
+// Execute runs a handler and settles what surrounds every command: the error
+// reply, the effect record, the statistics and the slow log. start is a reading
+// of clock.Monotonic; the reading at the end is returned, to be the start of the
+// next command of a burst.
+func (c *Call) Execute(h Handler, start int64) (end int64) {
+	mark := len(c.Reply.Buf)
+	err := h(c)
+	home := c.only
+	if home == nil {
+		home = c.shards[0]
+	}
+	if err != nil {
+		invariant.Assert(c.changes == 0, "a command failed after it had changed something")
+		c.Reply.Buf = c.Reply.Buf[:mark]
+		c.Reply.Error(err)
+		home.stats.failed(c.Command, err)
+		c.dropEffects()
+	} else if c.changes > 0 || c.effects.spoken {
+		c.settleEffects()
+	}
+	end = clock.Monotonic()
+	took := end - start
+	home.stats.ran(c.Command, took)
+	if slow := c.set.SlowNanos.Load(); slow >= 0 && took >= slow && c.set.hooks.Slow != nil {
+		c.set.hooks.Slow(c, took)
+	}
+	return end
+}
+
+// shardOf returns the shard among the call's that owns a key.
+func (c *Call) shardOf(key []byte, hash uint64) *Shard {
+	if c.only != nil {
+		if invariant.Enabled {
+			invariant.Assert(c.set.Of(RouteHash(key, hash)) == c.only, "a command touched a key of another shard")
+			invariant.Assert(c.only.turn.Load() != turnFree, "a shard was touched without its turn")
+		}
+		return c.only
+	}
+	s := c.set.Of(RouteHash(key, hash))
+	if invariant.Enabled {
+		held := false
+		for _, other := range c.shards {
+			held = held || other == s
+		}
+		invariant.Assert(held, "a command touched a shard whose turn it does not hold")
+	}
+	return s
+}
+
+// hashOf returns Hash(key), from the call when the router has computed it.
+func (c *Call) hashOf(key []byte) uint64 {
+	if c.FirstKey > 0 && len(key) > 0 {
+		first := c.Args[c.FirstKey]
+		if len(first) == len(key) && &first[0] == &key[0] {
+			return c.FirstHash
+		}
+	}
+	return Hash(key)
+}

@@ -1,0 +1,181 @@
+package ds
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// unitBytes is the grain in which address space is handed out. Only pages
+	// that are touched cost memory, so a coarse grain wastes nothing but
+	// addresses.
+	unitBytes      = 64 << 10
+	unitsPerRegion = 1024
+	regionBytes    = unitsPerRegion * unitBytes
+
+	// runBytesMax bounds what is carved out of regions; longer runs get a
+	// mapping of their own, which can grow without copying. Carving keeps the
+	// number of mappings small whatever the order of frees: Linux allows a
+	// process 65530 of them, and a mapping with holes counts once per piece.
+	runBytesMax = 4 << 20
+
+	// releaseInlineMax bounds the memory given back to the system inside the
+	// caller's time slice; what is longer goes back on another goroutine.
+	releaseInlineMax = 1 << 20
+)
+
+// pages is where every arena of the process gets its memory, so that many
+// small databases share regions. Slabs and large objects come and go rarely
+// compared to keys, so one lock serves all shards.
+var pages pageSource
+
+// A pageSource hands out runs of address space. Safe for concurrent use.
+type pageSource struct {
+	mapped atomic.Int64 // bytes of runs and mappings handed out
+
+	mu      sync.Mutex // guards regions and what they point to
+	regions []*region  // by base
+}
+
+// A region is one mapping, divided into units.
+type region struct {
+	base uintptr
+	free int                         // units that are free
+	bits [unitsPerRegion / 64]uint64 // set: the unit is free
+}
+
+// MappedBytes returns the address space that the arenas of the process hold,
+// an upper bound of the memory they occupy.
+func MappedBytes() int64 { return pages.mapped.Load() }
+
+// runBytes returns the size of the run that alloc gives for n bytes.
+func runBytes(n uintptr) uintptr {
+	if n > runBytesMax {
+		return roundUp(n, pageBytes)
+	}
+	return roundUp(n, unitBytes)
+}
+
+func roundUp(n, grain uintptr) uintptr { return (n + grain - 1) &^ (grain - 1) }
+
+// alloc returns the address of a run of zeroed pages with room for n bytes.
+func (p *pageSource) alloc(n uintptr) uintptr {
+	run := runBytes(n)
+	p.mapped.Add(int64(run))
+	if n > runBytesMax {
+		return mustMap(run)
+	}
+	units := int(run / unitBytes)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.regions {
+		if r.free >= units {
+			if at := r.take(units); at >= 0 {
+				return r.base + uintptr(at)*unitBytes
+			}
+		}
+	}
+	r := &region{base: mustMap(regionBytes), free: unitsPerRegion}
+	for i := range r.bits {
+		r.bits[i] = ^uint64(0)
+	}
+	at, _ := p.find(r.base)
+	p.regions = slices.Insert(p.regions, at, r)
+	return r.base + uintptr(r.take(units))*unitBytes
+}
+
+// release takes back the run of n bytes at addr.
+func (p *pageSource) release(addr, n uintptr) {
+	run := runBytes(n)
+	if run > releaseInlineMax {
+		go p.releaseNow(addr, run, n > runBytesMax)
+		return
+	}
+	p.releaseNow(addr, run, false)
+}
+
+func (p *pageSource) releaseNow(addr, run uintptr, own bool) {
+	defer p.mapped.Add(-int64(run))
+	if own {
+		unmapMemory(addr, run)
+		return
+	}
+	// The memory goes back before the units become free: nobody else can hold
+	// them yet, and the lock is not held during the system call.
+	discardMemory(addr, run)
+	p.mu.Lock()
+	at, found := p.find(addr)
+	if !found {
+		at--
+	}
+	r := p.regions[at]
+	r.give(int(addr-r.base)/unitBytes, int(run/unitBytes))
+	empty := r.free == unitsPerRegion
+	if empty {
+		p.regions = slices.Delete(p.regions, at, at+1)
+	}
+	p.mu.Unlock()
+	if empty {
+		unmapMemory(r.base, regionBytes)
+	}
+}
+
+func (p *pageSource) find(base uintptr) (int, bool) {
+	return slices.BinarySearchFunc(p.regions, base, func(r *region, base uintptr) int {
+		switch {
+		case r.base < base:
+			return -1
+		case r.base > base:
+			return 1
+		}
+		return 0
+	})
+}
+
+// take claims the first run of free units, or returns -1.
+func (r *region) take(units int) int {
+	for at := 0; at+units <= unitsPerRegion; {
+		word, bit := at/64, uint(at%64)
+		rest := r.bits[word] >> bit
+		if rest == 0 {
+			at = (word + 1) * 64
+			continue
+		}
+		at += bits.TrailingZeros64(rest)
+		length := 0
+		for length < units && at+length < unitsPerRegion && r.bits[(at+length)/64]>>uint((at+length)%64)&1 != 0 {
+			length++
+		}
+		if length == units {
+			for i := at; i < at+units; i++ {
+				r.bits[i/64] &^= 1 << uint(i%64)
+			}
+			r.free -= units
+			return at
+		}
+		at += length + 1
+	}
+	return -1
+}
+
+// give returns a run of units.
+func (r *region) give(at, units int) {
+	for i := at; i < at+units; i++ {
+		if r.bits[i/64]>>uint(i%64)&1 != 0 {
+			panic("invariant violated: address space given back twice")
+		}
+		r.bits[i/64] |= 1 << uint(i%64)
+	}
+	r.free += units
+}
+
+func mustMap(n uintptr) uintptr {
+	addr, err := mapMemory(n)
+	if err != nil {
+		panic(fmt.Sprintf("out of memory: map %d bytes: %v", n, err))
+	}
+	return addr
+}

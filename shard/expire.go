@@ -1,0 +1,99 @@
+package shard
+
+import (
+	"math"
+	"sync/atomic"
+
+	"hyperkv/internal/clock"
+	"hyperkv/shard/keyspace"
+)
+
+// expiry deletes the keys of one shard when their time has come: exactly then,
+// not when somebody happens to pass by. The databases keep their deadlines in
+// order; the keeper sleeps until the first of them and then runs slices, each
+// short enough that no client notices. Owned by the turn but for armed.
+type expiry struct {
+	Node
+	// armed is the time the keeper will act at, in milliseconds since the
+	// epoch. Written under the turn, read by the keeper.
+	armed atomic.Int64
+	// posted says that a slice is in the mailbox or running.
+	posted atomic.Bool
+}
+
+const (
+	never = math.MaxInt64
+	// expireSliceNanos is how long one slice may hold the turn.
+	expireSliceNanos = 200_000
+	// expireCheckEvery is how many keys go between two looks at the time.
+	expireCheckEvery = 16
+	// expireRetryMillis is when to look again while expiry is switched off.
+	expireRetryMillis = 100
+)
+
+func (x *expiry) init() { x.armed.Store(never) }
+
+// arm makes sure that the keeper acts at the given time or earlier.
+func (x *expiry) arm(s *Shard, at int64) {
+	if at < x.armed.Load() {
+		x.armed.Store(at)
+		s.wakeKeeper()
+	}
+}
+
+// RunOn implements Job: one slice.
+func (x *expiry) RunOn(s *Shard) {
+	next := s.expireSlice()
+	x.posted.Store(false)
+	x.armed.Store(next)
+	s.wakeKeeper()
+}
+
+// expireSlice deletes keys whose time has come for about expireSliceNanos and
+// returns when to go on.
+func (s *Shard) expireSlice() (next int64) {
+	now := s.set.Now()
+	if !s.set.ActiveExpiry.Load() || s.set.ExpiryHeld.Load() > 0 {
+		return now + expireRetryMillis
+	}
+	next = never
+	start := clock.Monotonic()
+	removed := 0
+	for number, db := range s.databases {
+		if db == nil || db.Volatile() == 0 {
+			continue
+		}
+		for {
+			e := db.NextDue(now)
+			if !e.Exists() {
+				break
+			}
+			s.expire(number, Hash(e.Key()), e, now)
+			if removed++; removed%expireCheckEvery == 0 && clock.Monotonic()-start > expireSliceNanos {
+				return now
+			}
+		}
+		if at, ok := db.NextDeadline(); ok && at < next {
+			next = at
+		}
+	}
+	return next
+}
+
+// expireFound removes a key that a command has found past its deadline.
+func (s *Shard) expireFound(database int, hash uint64, e keyspace.Entry) {
+	if s.set.ExpiryHeld.Load() > 0 {
+		return
+	}
+	s.expire(database, hash, e, s.set.Now())
+}
+
+func (s *Shard) expire(database int, hash uint64, e keyspace.Entry, now int64) {
+	s.stats.expired(now - e.Deadline())
+	key := e.Key()
+	s.emitDelete(database, key)
+	if hook := s.set.hooks.Event; hook != nil {
+		hook(s, database, EventExpired, "expired", key)
+	}
+	s.apply(database, hash, &mutation{op: opExpire, key: key, entry: e}, 0)
+}

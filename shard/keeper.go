@@ -1,0 +1,127 @@
+package shard
+
+import (
+	"time"
+
+	"hyperkv/internal/clock"
+)
+
+// keeper is the goroutine of one shard. It takes the turn like everyone else,
+// for what no event loop should do: deadlines, long commands, compaction, and
+// whatever a loop left in the mailbox because it had run enough.
+type keeper struct {
+	wake    chan struct{}
+	stopped chan struct{}
+}
+
+func (k *keeper) init() {
+	k.wake = make(chan struct{}, 1)
+	k.stopped = make(chan struct{})
+}
+
+// wakeKeeper makes the keeper look at the mailbox and at its timer. Any
+// goroutine may call it; it never blocks.
+func (s *Shard) wakeKeeper() {
+	select {
+	case s.keeper.wake <- struct{}{}:
+	default:
+	}
+}
+
+// upkeepEvery is how often the keeper looks for memory to give back.
+const upkeepEvery = 100 * time.Millisecond
+
+// keep is the keeper's life.
+func (s *Shard) keep() {
+	defer close(s.keeper.stopped)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	upkeep := time.NewTicker(upkeepEvery)
+	defer upkeep.Stop()
+	for {
+		if armed := s.expiry.armed.Load(); armed == never {
+			timer.Stop()
+		} else if wait := armed - s.set.Now(); wait > 0 {
+			timer.Reset(min(time.Duration(wait)*time.Millisecond, time.Minute))
+		} else {
+			s.postExpiry()
+		}
+		select {
+		case <-s.keeper.wake:
+			s.sweepMailbox()
+		case <-timer.C:
+			s.postExpiry()
+		case <-upkeep.C:
+			s.upkeep()
+		case <-s.set.closed:
+			return
+		}
+	}
+}
+
+// postExpiry runs a slice of expiry now, or leaves it in the mailbox of a busy
+// shard; RunOn wakes the keeper again in both cases.
+func (s *Shard) postExpiry() {
+	if s.expiry.armed.Load() > s.set.Now() || !s.expiry.posted.CompareAndSwap(false, true) {
+		return
+	}
+	s.Post(&s.expiry.Node, &s.expiry)
+}
+
+// sweepMailbox runs the mailbox, long jobs included, if nobody else has the turn.
+// Whoever has it hands what is long over to the keeper again.
+func (s *Shard) sweepMailbox() {
+	if !s.mailbox.arrived() && !s.stranded.Load() && s.turn.Load() != turnFree {
+		return
+	}
+	if !s.turn.CompareAndSwap(turnFree, turnHeld) {
+		return
+	}
+	var left rechecks
+	if result := s.drain(&left, true); result != granted {
+		s.leave(result, &left)
+	}
+	left.run()
+}
+
+const (
+	// compactRecords is how many records one step of compaction moves at most.
+	compactRecords = 32
+	// upkeepSliceNanos is how long one round of upkeep holds the turn.
+	upkeepSliceNanos = 200_000
+	// upkeepRounds is how many slices one tick may run.
+	upkeepRounds = 20
+)
+
+// upkeep gives memory back after keys have gone, in slices on an idle shard; a
+// busy one is left alone until next time.
+func (s *Shard) upkeep() {
+	for range upkeepRounds {
+		if !s.Enter() {
+			return
+		}
+		more := s.compact()
+		s.Exit()
+		if !more {
+			return
+		}
+	}
+}
+
+// compact runs one slice of compaction and says whether there is more to do.
+func (s *Shard) compact() (more bool) {
+	start := clock.Monotonic()
+	for number, db := range s.databases {
+		if db == nil {
+			continue
+		}
+		for db.Compact(compactRecords) {
+			if clock.Monotonic()-start > upkeepSliceNanos {
+				s.stats.touch(number)
+				return true
+			}
+		}
+		s.stats.touch(number)
+	}
+	return false
+}

@@ -1,0 +1,73 @@
+package keyspace
+
+import (
+	"hyperkv/internal/invariant"
+	"hyperkv/shard/ds"
+)
+
+// The crowd is a second index for the keys that the first one has no place for:
+// those of an attacker who makes hashes collide. They are filed under a hash
+// whose seed is secret, so they are found as fast as all others. A DB without
+// such keys has no crowd. One with a crowd looks there when a key is not in the
+// first index.
+//
+// A key never returns from the crowd, so that a scan, which comes to it last,
+// cannot miss one.
+
+// enter files a new record in the first index that has a place for it.
+func (d *DB) enter(hash uint64, e Entry) {
+	if !d.index.insert(hash, e.ref, &d.records) {
+		d.join(e.ref)
+	}
+	d.settle()
+}
+
+// settle moves what the first index rejected into the crowd.
+func (d *DB) settle() {
+	if len(d.index.rejected) == 0 {
+		return
+	}
+	for _, ref := range d.index.rejected {
+		d.join(ref)
+	}
+	d.index.rejected = nil
+}
+
+// join files a record in the crowd.
+func (d *DB) join(ref ds.Ref) {
+	if d.crowd == nil {
+		d.crowd = &index{secret: true}
+	}
+	placed := d.crowd.insert(secretHash(d.entry(ref).Key()), ref, &d.records)
+	invariant.Assert(placed && len(d.crowd.rejected) == 0, "secret hashes collide")
+}
+
+// substitute changes the Ref of a filed record.
+func (d *DB) substitute(hash uint64, from, to Entry) {
+	if d.index.count > 0 && d.index.replace(hash, from.ref, to.ref) {
+		return
+	}
+	found := d.crowd != nil && d.crowd.replace(secretHash(from.Key()), from.ref, to.ref)
+	invariant.Assert(found, "the index has no entry for a live record")
+}
+
+// leave removes a record from the index.
+func (d *DB) leave(hash uint64, e Entry) {
+	if d.index.count > 0 && d.index.remove(hash, e.ref, &d.records) {
+		d.settle()
+		return
+	}
+	found := d.crowd != nil && d.crowd.remove(secretHash(e.Key()), e.ref, &d.records)
+	invariant.Assert(found, "the index has no entry for a live record")
+	if d.crowd.count == 0 {
+		d.crowd = nil
+	}
+}
+
+// findInCrowd is Find for a key that the first index does not have.
+func (d *DB) findInCrowd(key []byte) Entry {
+	if d.crowd == nil {
+		return Entry{}
+	}
+	return d.findIn(d.crowd, secretHash(key), key)
+}

@@ -1,0 +1,96 @@
+package shard
+
+import "hyperkv/shard/keyspace"
+
+// Flush empties one database of the call's shards. The memory goes back at
+// once, or, with async, on another goroutine: a detached database is nobody's.
+func (c *Call) Flush(database int, async bool) {
+	for _, s := range c.shards {
+		s.flush(c, database, async)
+	}
+}
+
+func (s *Shard) flush(c *Call, database int, async bool) {
+	db := s.databases[database]
+	if s.watched.any() {
+		s.watched.touchDatabase(database, func(key string) bool {
+			return db != nil && db.Find(Hash([]byte(key)), []byte(key)).Exists()
+		})
+	}
+	if db == nil {
+		return
+	}
+	c.changes += db.Len()
+	s.stats.dirty += uint64(db.Len())
+	s.stats.touch(database)
+	s.databases[database] = nil
+	if async {
+		go db.Close()
+	} else {
+		db.Close()
+	}
+}
+
+// SwapDB exchanges two databases on the call's shards.
+func (c *Call) SwapDB(a, b int) {
+	c.changes++
+	if a == b {
+		return
+	}
+	for _, s := range c.shards {
+		s.swap(a, b)
+	}
+}
+
+func (s *Shard) swap(a, b int) {
+	if s.watched.any() {
+		// A watched key has changed if it is there before or after.
+		has := func(db *keyspace.DB, key string) bool {
+			return db != nil && db.Find(Hash([]byte(key)), []byte(key)).Exists()
+		}
+		either := func(key string) bool {
+			return has(s.databases[a], key) || has(s.databases[b], key)
+		}
+		s.watched.touchDatabase(a, either)
+		s.watched.touchDatabase(b, either)
+	}
+	s.databases[a], s.databases[b] = s.databases[b], s.databases[a]
+	s.stats.dirty++
+	s.stats.touch(a)
+	s.stats.touch(b)
+}
+
+// DatabaseUsage adds up what the keyspace of the call's shards occupies.
+func (c *Call) DatabaseUsage(database int) (sum keyspace.Usage) {
+	for _, s := range c.shards {
+		db := s.databases[database]
+		if db == nil {
+			continue
+		}
+		u := db.Usage()
+		sum.Index += u.Index
+		sum.Records += u.Records
+		sum.Slack += u.Slack
+		sum.Large += u.Large
+		sum.Expiry += u.Expiry
+		sum.Mapped += u.Mapped
+	}
+	return sum
+}
+
+// Prefetch touches the bucket in which a key would be, so that a burst waits for
+// memory once and not once per key. The caller holds the turn.
+func (s *Shard) Prefetch(database int, hash uint64) uint64 {
+	if db := s.databases[database]; db != nil {
+		return db.PrefetchBucket(hash)
+	}
+	return 0
+}
+
+// PrefetchRecord touches the record that Prefetch has brought near.
+func (s *Shard) PrefetchRecord(database int, hash uint64) uint64 {
+	if db := s.databases[database]; db != nil {
+		return db.PrefetchRecord(hash)
+	}
+	return 0
+}

@@ -1,0 +1,196 @@
+package shard
+
+import (
+	"bytes"
+	"sync/atomic"
+)
+
+// A WatchSet is the keys that one client watches between WATCH and EXEC. The
+// shards mark it; the session reads it once it holds the turns of all of them.
+type WatchSet struct {
+	dirty atomic.Bool
+	// dead says that the client no longer looks; shards then forget it.
+	dead atomic.Bool
+	// keys is what is watched. Appended to by Watch, whose call holds all the
+	// shards concerned, and read by the session when it has them again.
+	keys []watchedKey
+}
+
+// A watchedKey is one key of a WatchSet.
+type watchedKey struct {
+	shard    *Shard
+	database int
+	key      []byte
+	expired  bool
+}
+
+// AddShards adds the shards that know of the set to shards, each once.
+func (w *WatchSet) AddShards(add func(*Shard)) {
+	for _, k := range w.keys {
+		add(k.shard)
+	}
+}
+
+// Keys is how many keys are watched.
+func (w *WatchSet) Keys() int { return len(w.keys) }
+
+// Dirty says whether any watched key has changed since it was watched.
+func (w *WatchSet) Dirty() bool { return w.dirty.Load() }
+
+// Drop ends the watch. Safe for concurrent use.
+func (w *WatchSet) Drop() { w.dead.Store(true) }
+
+type watchKey struct {
+	database int
+	key      string
+}
+
+// watcher is one client's watch of one key.
+type watcher struct {
+	set *WatchSet
+	// expired says that the key's time had come when the watch began: that it
+	// goes away afterwards is then no change (Redis 6.2).
+	expired bool
+}
+
+// watchTable finds the watchers of a key. The map exists only while it is used.
+// Owned by the turn.
+type watchTable struct {
+	keys map[watchKey][]watcher
+	// count is how many watchers there are, sweepAt the count at which the dead
+	// ones among them are looked for.
+	count, sweepAt int
+}
+
+func (t *watchTable) any() bool { return len(t.keys) != 0 }
+
+const watchSweepMin = 64
+
+// add registers w unless its set already watches key, and says whether it did.
+func (t *watchTable) add(database int, key []byte, w watcher) bool {
+	if t.keys == nil {
+		t.keys = make(map[watchKey][]watcher)
+		t.sweepAt = watchSweepMin
+	}
+	at := watchKey{database, string(key)}
+	for _, other := range t.keys[at] {
+		if other.set == w.set {
+			return false
+		}
+	}
+	t.keys[at] = append(t.keys[at], w)
+	t.count++
+	if t.count >= t.sweepAt {
+		t.sweep()
+		t.sweepAt = max(2*t.count, watchSweepMin)
+	}
+	return true
+}
+
+// sweep forgets the watches of clients that no longer look.
+func (t *watchTable) sweep() {
+	t.count = 0
+	for at, watchers := range t.keys {
+		alive := watchers[:0]
+		for _, w := range watchers {
+			if !w.set.dead.Load() {
+				alive = append(alive, w)
+			}
+		}
+		if len(alive) == 0 {
+			delete(t.keys, at)
+			continue
+		}
+		clear(watchers[len(alive):])
+		t.keys[at] = alive
+		t.count += len(alive)
+	}
+}
+
+// touch marks everyone who watches key, and forgets them: once dirty, always dirty.
+func (t *watchTable) touch(database int, key []byte) {
+	at := watchKey{database, string(key)}
+	watchers, ok := t.keys[at]
+	if !ok {
+		return
+	}
+	for _, w := range watchers {
+		w.set.dirty.Store(true)
+	}
+	t.count -= len(watchers)
+	delete(t.keys, at)
+}
+
+// expired marks those who saw key alive when they began to watch it.
+func (t *watchTable) expired(database int, key []byte) {
+	at := watchKey{database, string(key)}
+	watchers, ok := t.keys[at]
+	if !ok {
+		return
+	}
+	rest := watchers[:0]
+	for _, w := range watchers {
+		if w.expired {
+			w.expired = false // a later key of that name counts again
+			rest = append(rest, w)
+			continue
+		}
+		w.set.dirty.Store(true)
+		t.count--
+	}
+	if len(rest) == 0 {
+		delete(t.keys, at)
+		return
+	}
+	t.keys[at] = rest
+}
+
+// touchDatabase marks the watchers of every key of a database for which exists
+// says that the change concerns it.
+func (t *watchTable) touchDatabase(database int, exists func(key string) bool) {
+	for at, watchers := range t.keys {
+		if at.database != database || !exists(at.key) {
+			continue
+		}
+		for _, w := range watchers {
+			w.set.dirty.Store(true)
+		}
+		t.count -= len(watchers)
+		delete(t.keys, at)
+	}
+}
+
+// Watch makes the client's WatchSet learn of every change of key from now on.
+func (d DB) Watch(key []byte) {
+	w := d.call.Client.Watch
+	hash := d.call.hashOf(key)
+	s := d.call.shardOf(key, hash)
+	expired := false
+	if db := s.databases[d.Number]; db != nil {
+		e := db.Find(hash, key)
+		expired = e.Exists() && e.Deadline() != 0 && e.Deadline() <= d.call.Now
+	}
+	if s.watched.add(d.Number, key, watcher{set: w, expired: expired}) {
+		w.keys = append(w.keys, watchedKey{shard: s, database: d.Number, key: bytes.Clone(key), expired: expired})
+	}
+}
+
+// Expired says whether a watched key on shard s has run out of time since it was
+// watched, though nobody has removed it yet: EXEC must fail then, too. The
+// caller holds the turn of s.
+func (w *WatchSet) Expired(s *Shard, now int64) bool {
+	for _, k := range w.keys {
+		if k.shard != s || k.expired {
+			continue
+		}
+		db := s.databases[k.database]
+		if db == nil {
+			continue
+		}
+		e := db.Find(Hash(k.key), k.key)
+		if e.Exists() && e.Deadline() != 0 && e.Deadline() <= now {
+			return true
+		}
+	}
+	return false
+}
