@@ -1,6 +1,9 @@
 package resp
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Writer builds replies by appending to Buf. Proto decides the form where the
 // two versions of the protocol differ; 3 is RESP3, anything else RESP2.
@@ -87,9 +90,9 @@ func (w *Writer) OK() error {
 func (w *Writer) Error(e error) error {
 	switch e := e.(type) {
 	case Error:
-		w.Buf = appendLine(append(w.Buf, '-'), string(e))
+		w.Buf = appendLine(append(w.Buf, '-'), strings.Trim(string(e), "\r\n"))
 	default:
-		w.Buf = appendLine(append(w.Buf, "-ERR "...), e.Error())
+		w.Buf = appendLine(append(w.Buf, "-ERR "...), strings.Trim(e.Error(), "\r\n"))
 	}
 	return nil
 }

@@ -30,18 +30,18 @@ func (x *index) hash(r record) uint64 {
 
 // How the bits of a hash are used:
 //
-//	63                            32 31     …     13 12             0
+//	63                            32 31     …     12 11             0
 //	┌──────────────────────────────┬────────────────┬───────────────┐
 //	│ place in the directory       │ (shard router) │ tag           │
 //	└──────────────────────────────┴────────────────┴───────────────┘
 //
-// The tag chooses the bucket (tag × buckets / 2¹³) and its low byte is the
-// fingerprint. As a bucket of a segment with at least 32 of them covers no more
+// The tag chooses the bucket (tag × buckets / 2¹²) and its low byte is the
+// fingerprint. As a bucket of a segment with at least 16 of them covers no more
 // than 256 tags, bucket and fingerprint together give the tag back: such a
 // segment is grown, shrunk and merged without reading a single record. Only a
 // split needs one more bit, and reads the keys.
 const (
-	tagBits = 13
+	tagBits = 12
 	tagMask = 1<<tagBits - 1
 
 	prefixBits = 27 // deepest directory
@@ -114,18 +114,18 @@ const (
 	stashSlots  = 8
 	bucketBytes = 64
 
-	// A segment takes (buckets + 1) lines, which makes the sizes from 36 lines
+	// A segment takes (buckets + 1) lines, which makes the sizes from 12 lines
 	// on exact size classes of the arena.
-	bucketsMax = 63
+	bucketsMax = 31
 	bucketsMin = 2
 
 	// exactBuckets is from where on bucket and fingerprint give the tag.
-	exactBuckets = 32
+	exactBuckets = 16
 )
 
 // segmentSizes lists the buckets of a segment as it grows. More steps would
 // fill segments better and move entries more often.
-var segmentSizes = [...]int{2, 5, 11, 19, 27, 35, 43, 51, 63}
+var segmentSizes = [...]int{2, 5, 8, 11, 17, 21, 25, 31}
 
 // sizeFor returns the smallest segment that holds n entries with ease.
 func sizeFor(n int) int {

@@ -5,7 +5,7 @@ import "hyperkv/shard/ds"
 // A scan cursor is a point in the order (place, tag): everything before it has
 // been visited.
 //
-//	45      44                     18 17        13 12            0
+//	44      43                     17 16        12 11            0
 //	┌───────┬────────────────────────┬────────────┬──────────────┐
 //	│ crowd │ place, first 27 bits   │ depth      │ tag          │
 //	└───────┴────────────────────────┴────────────┴──────────────┘
@@ -25,7 +25,7 @@ const (
 // Scan visits the entries of one bucket and returns the cursor for the next
 // call; the first is given 0, and 0 is returned after the last. A key that
 // exists from the first call to the last is visited at least once. Cursors take
-// 46 bits; every value is accepted. visit must not mutate the DB.
+// 45 bits; every value is accepted. visit must not mutate the DB.
 func (d *DB) Scan(cursor uint64, visit func(Entry)) (next uint64) {
 	if cursor&cursorCrowd == 0 {
 		next = d.scan(&d.index, cursor, visit)

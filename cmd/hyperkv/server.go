@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"hyperkv/engine"
+	"hyperkv/engine/embedded"
+	"hyperkv/internal/config"
+	"hyperkv/netio"
+	"hyperkv/netio/admin"
+)
+
+// server is the engine with its sockets: here, and only here, they meet.
+type server struct {
+	engine *engine.Engine
+	net    *netio.Server
+	admin  *admin.Server // nil when there is no admin port
+	loops  []*loop
+	ready  atomic.Bool
+}
+
+// startServer brings everything up and returns once clients can connect.
+func startServer(ctx context.Context, cfg *config.Config, params *config.Params, log *slog.Logger) (*server, error) {
+	e, err := engine.New(engine.Options{Config: cfg, Params: params, Families: embedded.Families(), Log: log})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{engine: e}
+	s.net, err = netio.Serve(ctx, s, netio.Options{
+		Loops:            engine.ShardCount(cfg),
+		Hosts:            strings.Fields(cfg.Host),
+		Port:             cfg.Port,
+		UnixSocket:       cfg.UnixSocket,
+		UnixSocketPerm:   fs.FileMode(cfg.UnixSocketPerm),
+		Backlog:          cfg.TCPBacklog,
+		KeepAliveSeconds: int(cfg.TCPKeepalive / time.Second),
+		Log:              log,
+	})
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	if cfg.EnableMetrics && cfg.MetricsPort > 0 {
+		s.admin, err = admin.Serve(ctx, s, admin.Options{
+			Host: cfg.MetricsHost, Port: cfg.MetricsPort, Profiling: cfg.EnableProfiling, Log: log,
+		})
+		if err != nil {
+			return nil, errors.Join(err, s.Shutdown(ctx))
+		}
+	}
+	s.ready.Store(true)
+	return s, nil
+}
+
+// Addresses implements running.
+func (s *server) Addresses() []string {
+	addresses := s.net.Addr()
+	if s.admin != nil {
+		addresses = append(addresses, "http://"+s.admin.Addr())
+	}
+	return addresses
+}
+
+// Shards implements running.
+func (s *server) Shards() int { return len(s.engine.Shards.Shards) }
+
+// Done implements running.
+func (s *server) Done() <-chan struct{} { return s.engine.ShutdownRequested() }
+
+// Shutdown implements running.
+func (s *server) Shutdown(ctx context.Context) error {
+	s.ready.Store(false)
+	err := s.net.Shutdown(ctx)
+	if s.admin != nil {
+		err = errors.Join(err, s.admin.Shutdown(ctx))
+	}
+	s.engine.Close()
+	return err
+}
+
+// loop is an event loop of the network as the engine's loop.
+type loop struct {
+	*engine.Loop
+	turns atomic.Int64 // of Tick: proof that the loop is alive
+}
+
+// NewLoop implements netio.Backend.
+func (s *server) NewLoop(index int, wake func()) netio.Loop {
+	l := &loop{Loop: s.engine.NewLoop(index, wake)}
+	l.turns.Store(time.Now().UnixNano())
+	s.loops = append(s.loops, l)
+	return l
+}
+
+// Open implements netio.Loop.
+func (l *loop) Open(c *netio.Conn) (netio.Session, error) {
+	session, err := l.Loop.Open(c, engine.ConnInfo{
+		RemoteAddr: c.RemoteAddr(), LocalAddr: c.LocalAddr(), FD: c.FD(), Unix: c.Unix(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("-%s\r\n", err.Error())
+	}
+	return session, nil
+}
+
+// Tick implements netio.Loop.
+func (l *loop) Tick(now time.Time) {
+	l.turns.Store(now.UnixNano())
+	l.Loop.Tick(now)
+}
+
+// loopStalledAfter is how long a loop may go without a tick before the process
+// counts as dead.
+const loopStalledAfter = 10 * time.Second
+
+// Live implements admin.Source: every event loop turns.
+func (s *server) Live() error {
+	for i, l := range s.loops {
+		if quiet := time.Since(time.Unix(0, l.turns.Load())); quiet > loopStalledAfter {
+			return fmt.Errorf("event loop %d has not turned for %s", i, quiet.Round(time.Second))
+		}
+	}
+	return nil
+}
+
+// Ready implements admin.Source.
+func (s *server) Ready() error { return s.Started() }
+
+// Started implements admin.Source.
+func (s *server) Started() error {
+	if !s.ready.Load() {
+		return errors.New("starting or stopping")
+	}
+	return nil
+}
+
+// WriteMetrics implements admin.Source.
+func (s *server) WriteMetrics(w io.Writer) { s.engine.WriteMetrics(w) }

@@ -1,0 +1,290 @@
+package engine
+
+import (
+	"bytes"
+	"strconv"
+
+	"hyperkv/internal/clock"
+	"hyperkv/resp"
+	"hyperkv/shard"
+)
+
+// crossingScratch is where a loop plans a command over several shards.
+type crossingScratch struct {
+	call   shard.Call
+	shards []*shard.Shard
+	taken  []bool // by shard index
+	keys   []int  // positions of the keys in the arguments
+	hashes []uint64
+}
+
+// add includes a shard.
+func (x *crossingScratch) add(sh *shard.Shard) { x.taken[sh.Index] = true }
+
+func (x *crossingScratch) begin(e *Engine) {
+	if x.taken == nil {
+		x.taken = make([]bool, len(e.Shards.Shards))
+	}
+	clear(x.taken)
+	x.shards = x.shards[:0]
+	x.keys = x.keys[:0]
+}
+
+// finish lists the included shards in ascending order.
+func (x *crossingScratch) finish(e *Engine) {
+	for i, in := range x.taken {
+		if in {
+			x.shards = append(x.shards, e.Shards.Shards[i])
+		}
+	}
+}
+
+// plan finds the keys of a command and the shards it needs, at least one.
+func (x *crossingScratch) plan(e *Engine, c *Command, args [][]byte) error {
+	x.begin(e)
+	if err := x.include(e, c, args); err != nil {
+		return err
+	}
+	x.finish(e)
+	if len(x.shards) == 0 {
+		// No keys where some belong, say a count that does not fit: the command's
+		// body finds the right words on any shard.
+		x.shards = append(x.shards, e.Shards.Shards[0])
+	}
+	return nil
+}
+
+// include adds the shards of one command.
+func (x *crossingScratch) include(e *Engine, c *Command, args [][]byte) error {
+	switch c.Scope {
+	case ScopeAll:
+		for i := range x.taken {
+			x.taken[i] = true
+		}
+		return nil
+	case ScopeCursor:
+		if cursor, err := strconv.ParseUint(string(args[1]), 10, 64); err == nil {
+			x.taken[shard.CursorShard(cursor, len(e.Shards.Shards))] = true
+		}
+		return nil
+	}
+	from := len(x.keys)
+	if c.Find != nil {
+		found, err := c.Find(args)
+		if err != nil {
+			return err
+		}
+		x.keys = append(x.keys, found...)
+	} else {
+		for i := range c.Keys {
+			x.keys = c.Keys[i].positions(args, x.keys)
+		}
+	}
+	for _, at := range x.keys[from:] {
+		key := args[at]
+		x.add(e.Shards.Of(shard.RouteHash(key, shard.Hash(key))))
+	}
+	return nil
+}
+
+// cross runs a command that needs several shards, or long: at once if they are
+// all free, as a transaction if not.
+func (s *Session) cross(c *Command, args [][]byte, drop bool) {
+	l := s.loop
+	e := l.engine
+	x := &l.crossing
+	s.info.commands.Add(1)
+	if !c.Is(Long) && !e.foreignOnly && e.Shards.EnterAll(x.shards) {
+		w := s.answer()
+		mark := len(w.Buf)
+		x.call.Bind(e.Shards, x.shards...)
+		runOn(&x.call, c, args, s.db, &s.client, &w)
+		e.Shards.ExitAll(x.shards)
+		s.answered(&w, mark, drop)
+		return
+	}
+	t := &crossing{command: c, args: cloneArgs(args), db: s.db, client: s.client, proto: s.proto}
+	t.session = s
+	t.txn.Shards = append([]*shard.Shard(nil), x.shards...)
+	t.txn.Long = c.Is(Long)
+	t.txn.Done = t.finish
+	if c.Merge != MergeNone && len(t.txn.Shards) > 1 {
+		t.split(e, x.keys)
+		t.txn.Part = t.runPart
+	} else {
+		t.txn.Body = t.runWhole
+	}
+	s.pipeline.wait(&t.pending, 0, drop)
+	e.Shards.Submit(&t.txn)
+}
+
+// answer returns the writer for a reply that is next in the order of requests.
+func (s *Session) answer() resp.Writer {
+	if s.pipeline.empty() {
+		return resp.Writer{Buf: s.loop.output, Proto: s.proto}
+	}
+	return resp.Writer{Proto: s.proto}
+}
+
+// answered takes over what was written to answer's writer behind mark.
+func (s *Session) answered(w *resp.Writer, mark int, drop bool) {
+	if drop {
+		w.Buf = w.Buf[:mark]
+	}
+	if s.pipeline.empty() {
+		s.loop.output = w.Buf
+		return
+	}
+	s.pipeline.ready(w.Buf)
+}
+
+// runOn runs one command with a call that is bound to its shards.
+func runOn(call *shard.Call, c *Command, args [][]byte, db int, client *shard.Client, w *resp.Writer) {
+	call.Reply, call.Client = w, client
+	call.Now = call.Set().Now()
+	call.Begin(db, args)
+	call.Command = c.id
+	call.Execute(c.Run, clock.Monotonic())
+	call.Reply, call.Client = nil, nil
+}
+
+// crossing is a command over several shards that had to be handed to them.
+type crossing struct {
+	pending
+	txn     shard.Transaction
+	command *Command
+	args    [][]byte
+	db      int
+	client  shard.Client
+	proto   int
+	parts   []part
+}
+
+// part is what one shard does of a crossing.
+type part struct {
+	args  [][]byte
+	order []int // for MergeOrder: which key each of the part's keys was
+	reply []byte
+}
+
+func cloneArgs(args [][]byte) [][]byte {
+	size := 0
+	for _, arg := range args {
+		size += len(arg)
+	}
+	all := make([]byte, 0, size)
+	clone := make([][]byte, len(args))
+	for i, arg := range args {
+		at := len(all)
+		all = append(all, arg...)
+		clone[i] = all[at:len(all):len(all)]
+	}
+	return clone
+}
+
+// split gives every shard the arguments that concern its keys: the name, and
+// each key with what belongs to it. A command without keys goes to all as it is.
+func (t *crossing) split(e *Engine, keys []int) {
+	t.parts = make([]part, len(t.txn.Shards))
+	if len(keys) == 0 {
+		for i := range t.parts {
+			t.parts[i].args = t.args
+		}
+		return
+	}
+	place := make([]int, len(e.Shards.Shards))
+	for i, sh := range t.txn.Shards {
+		place[sh.Index] = i
+		t.parts[i].args = [][]byte{t.args[0]}
+	}
+	step := max(t.command.Keys[0].Step, 1)
+	for n, at := range keys {
+		key := t.args[at]
+		p := &t.parts[place[e.Shards.IndexOf(shard.RouteHash(key, shard.Hash(key)))]]
+		p.args = append(p.args, t.args[at:min(at+step, len(t.args))]...)
+		p.order = append(p.order, n)
+	}
+}
+
+// runPart runs the part of one shard.
+func (t *crossing) runPart(index int, sh *shard.Shard) {
+	w := resp.Writer{Proto: t.proto}
+	client := t.client
+	runOn(sh.Call(), t.command, t.parts[index].args, t.db, &client, &w)
+	t.parts[index].reply = w.Buf
+}
+
+// runWhole runs the command with all its shards in hand.
+func (t *crossing) runWhole() {
+	w := resp.Writer{Proto: t.proto}
+	var call shard.Call
+	call.Bind(t.txn.Shards[0].Set(), t.txn.Shards...)
+	runOn(&call, t.command, t.args, t.db, &t.client, &w)
+	t.reply = w.Buf
+}
+
+// finish merges the parts and brings the reply home.
+func (t *crossing) finish() {
+	if t.parts != nil {
+		t.reply = merge(t.command.Merge, t.parts)
+	}
+	t.session.loop.complete(&t.pending)
+}
+
+// merge makes one reply of the replies of the parts. An error in any part is
+// the reply of the whole.
+func merge(how Merge, parts []part) []byte {
+	for i := range parts {
+		if len(parts[i].reply) > 0 && parts[i].reply[0] == '-' {
+			return parts[i].reply
+		}
+	}
+	w := resp.Writer{}
+	switch how {
+	case MergeSum:
+		var sum int64
+		for i := range parts {
+			n, _ := resp.ParseInt(bytes.TrimSuffix(parts[i].reply[1:], []byte("\r\n")))
+			sum += n
+		}
+		w.Int(sum)
+	case MergeFirst:
+		return parts[0].reply
+	case MergeConcat:
+		total := 0
+		for i := range parts {
+			n, _ := aggregate(parts[i].reply)
+			total += n
+		}
+		w.Array(total)
+		for i := range parts {
+			_, elements := aggregate(parts[i].reply)
+			w.Raw(elements)
+		}
+	case MergeOrder:
+		total := 0
+		for i := range parts {
+			total += len(parts[i].order)
+		}
+		ordered := make([][]byte, total)
+		for i := range parts {
+			_, elements := aggregate(parts[i].reply)
+			for _, n := range parts[i].order {
+				size, _ := resp.SkipValue(elements)
+				ordered[n], elements = elements[:size], elements[size:]
+			}
+		}
+		w.Array(total)
+		for _, element := range ordered {
+			w.Raw(element)
+		}
+	}
+	return w.Buf
+}
+
+// aggregate takes the header off an array reply.
+func aggregate(reply []byte) (count int, elements []byte) {
+	end := bytes.IndexByte(reply, '\n')
+	n, _ := resp.ParseInt(reply[1 : end-1])
+	return int(n), reply[end+1:]
+}

@@ -1,0 +1,204 @@
+// Package embedded is HyperKV as a library: a whole server inside the process,
+// without a socket.
+//
+//	kv, err := embedded.Open(nil)
+//	defer kv.Close()
+//	kv.Set("greeting", []byte("hello"))
+//
+// A KV may be used by any number of goroutines; each of them that wants
+// transactions of its own, or commands beside each other on several cores, opens
+// a Client.
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"hyperkv/engine"
+	"hyperkv/internal/config"
+	"hyperkv/resp"
+)
+
+// KV is an open store. Safe for concurrent use.
+type KV struct {
+	engine *engine.Engine
+	// clients are sessions that nobody uses at the moment.
+	clients sync.Pool
+	mu      sync.Mutex
+	all     []*engine.Client
+	closed  bool
+}
+
+// ErrClosed is returned once the store was closed.
+var ErrClosed = errors.New("the store is closed")
+
+// Open starts a store with the given settings, named as in the configuration
+// file ("max_memory": "512MB"); nil means the defaults. The data lives in memory
+// only. Close it when done.
+func Open(settings map[string]string) (*KV, error) {
+	cfg, err := config.FromMap(settings)
+	if err != nil {
+		return nil, err
+	}
+	e, err := engine.New(engine.Options{Config: cfg, Families: Families()})
+	if err != nil {
+		return nil, err
+	}
+	return &KV{engine: e}, nil
+}
+
+// Close stops the store and gives its memory back.
+func (kv *KV) Close() error {
+	kv.mu.Lock()
+	if kv.closed {
+		kv.mu.Unlock()
+		return nil
+	}
+	kv.closed = true
+	all := kv.all
+	kv.all = nil
+	kv.mu.Unlock()
+	for _, c := range all {
+		c.Close()
+	}
+	kv.engine.Close()
+	return nil
+}
+
+// Client opens a session of its own, for transactions or for a goroutine that
+// sends many commands. Close it when done.
+func (kv *KV) Client() (*engine.Client, error) {
+	kv.mu.Lock()
+	defer kv.mu.Unlock()
+	if kv.closed {
+		return nil, ErrClosed
+	}
+	c, err := kv.engine.NewClient()
+	if err == nil {
+		kv.all = append(kv.all, c)
+	}
+	return c, err
+}
+
+// Do runs any command and returns its reply; an error reply is returned as a
+// resp.Error.
+func (kv *KV) Do(args ...string) (resp.Value, error) {
+	return kv.do(func(c *engine.Client) (resp.Value, error) { return c.Do(args...) })
+}
+
+func (kv *KV) do(run func(c *engine.Client) (resp.Value, error)) (resp.Value, error) {
+	c, _ := kv.clients.Get().(*engine.Client)
+	if c == nil {
+		var err error
+		if c, err = kv.Client(); err != nil {
+			return resp.Value{}, err
+		}
+	}
+	v, err := run(c)
+	if err != nil {
+		if errors.Is(err, engine.ErrClosed) {
+			return v, ErrClosed
+		}
+		return v, err
+	}
+	kv.clients.Put(c)
+	return v, v.Err()
+}
+
+func (kv *KV) doBytes(args ...[]byte) (resp.Value, error) {
+	return kv.do(func(c *engine.Client) (resp.Value, error) { return c.DoBytes(args...) })
+}
+
+// Set stores a value under key, for good.
+func (kv *KV) Set(key string, value []byte) error {
+	_, err := kv.doBytes([]byte("SET"), []byte(key), value)
+	return err
+}
+
+// SetFor stores a value under key that expires after ttl, which is rounded up to
+// a millisecond.
+func (kv *KV) SetFor(key string, value []byte, ttl time.Duration) error {
+	_, err := kv.doBytes([]byte("SET"), []byte(key), value, []byte("PX"), millis(ttl))
+	return err
+}
+
+// Get returns the value of key; found is false when there is none.
+func (kv *KV) Get(key string) (value []byte, found bool, err error) {
+	v, err := kv.doBytes([]byte("GET"), []byte(key))
+	if err != nil || v.Null {
+		return nil, false, err
+	}
+	return v.Str, true, nil
+}
+
+// Delete removes keys and returns how many there were.
+func (kv *KV) Delete(keys ...string) (int, error) { return kv.count("DEL", keys) }
+
+// Exists returns how many of the keys there are.
+func (kv *KV) Exists(keys ...string) (int, error) { return kv.count("EXISTS", keys) }
+
+func (kv *KV) count(command string, keys []string) (int, error) {
+	v, err := kv.Do(append([]string{command}, keys...)...)
+	return int(v.Int), err
+}
+
+// Expire makes key expire after ttl; it returns false when there is no such key.
+func (kv *KV) Expire(key string, ttl time.Duration) (bool, error) {
+	v, err := kv.doBytes([]byte("PEXPIRE"), []byte(key), millis(ttl))
+	return v.Int == 1, err
+}
+
+// Persist takes key's expiry away; it returns false when there was none.
+func (kv *KV) Persist(key string) (bool, error) {
+	v, err := kv.Do("PERSIST", key)
+	return v.Int == 1, err
+}
+
+// NoExpiry is what TTL returns for a key that stays for good.
+const NoExpiry time.Duration = -1
+
+// TTL returns how long key has left; found is false when there is no such key.
+func (kv *KV) TTL(key string) (ttl time.Duration, found bool, err error) {
+	v, err := kv.Do("PTTL", key)
+	switch {
+	case err != nil || v.Int == -2:
+		return 0, false, err
+	case v.Int == -1:
+		return NoExpiry, true, nil
+	}
+	return time.Duration(v.Int) * time.Millisecond, true, nil
+}
+
+// Scan visits every key that matches the glob-style pattern; "" means all. A key
+// that comes or goes meanwhile may or may not be visited, any other at least once.
+// It stops when visit returns false.
+func (kv *KV) Scan(pattern string, visit func(key string) bool) error {
+	args := []string{"SCAN", "0", "COUNT", "1000"}
+	if pattern != "" {
+		args = append(args, "MATCH", pattern)
+	}
+	for {
+		v, err := kv.Do(args...)
+		if err != nil {
+			return err
+		}
+		if len(v.Elems) != 2 {
+			return fmt.Errorf("unexpected reply to SCAN: %s", v)
+		}
+		for _, key := range v.Elems[1].Elems {
+			if !visit(string(key.Str)) {
+				return nil
+			}
+		}
+		if args[1] = string(v.Elems[0].Str); args[1] == "0" {
+			return nil
+		}
+	}
+}
+
+func millis(d time.Duration) []byte {
+	return strconv.AppendInt(nil, int64((d+time.Millisecond-1)/time.Millisecond), 10)
+}

@@ -1,0 +1,20 @@
+package embedded
+
+import (
+	"hyperkv/engine"
+	"hyperkv/engine/bitmap"
+	"hyperkv/engine/connection"
+	"hyperkv/engine/keys"
+	"hyperkv/engine/strings"
+)
+
+// Families are all commands of HyperKV.
+func Families() []engine.Family {
+	return []engine.Family{
+		strings.Family,
+		bitmap.Family,
+		keys.Family,
+		connection.Family,
+		engine.Transactions,
+	}
+}

@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"time"
+
+	"hyperkv/resp"
+)
+
+const (
+	// inputKeepBytes is the largest input buffer that an idle client keeps.
+	inputKeepBytes = 16 << 10
+	// outputHoldBytes is how much a client may leave unread before its commands wait.
+	outputHoldBytes = 16 << 20
+	// outputResumeBytes is how little must be left unread to go on.
+	outputResumeBytes = 4 << 20
+	// inputHeldBytes bounds what a client may send while it reads no replies; one
+	// that sends more is closed.
+	inputHeldBytes = 64 << 20
+	// outputBurstBytes is how much the replies of one burst should come to: bursts
+	// get smaller when replies are large.
+	outputBurstBytes = 1 << 20
+)
+
+// Feed takes bytes that arrived; they are borrowed until it returns. Complete
+// commands run, as far as nothing holds the session, and what is left waits.
+func (s *Session) Feed(data []byte) {
+	l := s.loop
+	l.enter()
+	l.engine.Totals.BytesIn.Add(uint64(len(data)))
+	s.info.bytesIn.Add(uint64(len(data)))
+	switch {
+	case s.closing || s.closed:
+	case s.hold != holdNone:
+		s.keep(data)
+	case len(s.input) > 0:
+		s.keep(data)
+		s.resume()
+	default:
+		used := s.process(data)
+		if used < len(data) && !s.closing {
+			s.keep(data[used:])
+		}
+		s.send()
+	}
+	l.leave()
+}
+
+// keep adds bytes to the input that waits. A client that sends more than it may
+// is closed, as in Redis.
+func (s *Session) keep(data []byte) {
+	limit := s.loop.engine.limits.inputBytes.Load()
+	if s.hold == holdOutput && (limit == 0 || limit > inputHeldBytes) {
+		limit = inputHeldBytes
+	}
+	if limit > 0 && int64(len(s.input)+len(data)) > limit {
+		s.loop.engine.Totals.InputLimitClosed.Add(1)
+		s.loop.engine.Log.Warn("closing client that reached the query buffer limit", "client", s.info.id)
+		s.close()
+		return
+	}
+	have := len(s.input) + len(data)
+	if need := s.parser.Need(); need > cap(s.input) && need > have && need <= 4*have && s.hold == holdNone {
+		// A large argument is on its way, and enough of it is here to believe in
+		// the rest: make room for it once.
+		grown := make([]byte, len(s.input), need+inputSlackBytes)
+		copy(grown, s.input)
+		s.input = grown
+	}
+	s.input = append(s.input, data...)
+	s.publishBuffers()
+}
+
+// inputSlackBytes is left behind a large argument for what ends the command.
+const inputSlackBytes = 1 << 10
+
+// resume goes on with the input that waits.
+func (s *Session) resume() {
+	if s.closing || s.closed || s.hold != holdNone {
+		return
+	}
+	input := s.input
+	used := s.process(input)
+	if s.closing || s.closed {
+		s.input = nil
+	} else if used == len(input) {
+		s.input = s.input[:0]
+		if cap(s.input) > inputKeepBytes {
+			s.input = nil
+		}
+	} else if used > 0 {
+		s.input = s.input[:copy(s.input, input[used:])]
+	}
+	s.publishBuffers()
+	s.send()
+}
+
+// process parses and runs commands and returns how many bytes they took. The
+// replies are in the loop's output or in the pipeline.
+func (s *Session) process(data []byte) (used int) {
+	l := s.loop
+	b := &l.burst
+	for s.hold == holdNone && !s.closing {
+		complete := true
+		for b.count < l.burstLimit && s.hold == holdNone && !s.closing {
+			mark := len(b.args)
+			args, n, err := s.parser.Next(data[used:], s.limits(), b.args)
+			if err != nil {
+				s.flush()
+				s.protocolError(err)
+				return len(data)
+			}
+			if n == 0 {
+				complete = false
+				break
+			}
+			if len(args) > mark {
+				b.args = args
+				if !s.dispatch(args[mark:len(args):len(args)]) {
+					// It must wait; it will be parsed again.
+					b.args = b.args[:mark]
+					break
+				}
+			}
+			used += n
+			if used == len(data) {
+				complete = false
+				break
+			}
+		}
+		s.flush()
+		s.pace()
+		if !complete {
+			break
+		}
+	}
+	s.info.lastActive.Store(l.engine.NowMillis())
+	return used
+}
+
+// pace sends large output on before more is made, stops a client that does not
+// read, and fits the size of the next burst to the replies of this one.
+func (s *Session) pace() {
+	l := s.loop
+	switch {
+	case len(l.output) < outputBurstBytes:
+		if l.burstLimit < burstMax {
+			l.burstLimit = min(2*l.burstLimit, burstMax)
+		}
+		return
+	case l.burstLimit > 1:
+		l.burstLimit = max(l.burstLimit/4, 1)
+	}
+	if !s.closing {
+		s.send()
+	}
+}
+
+// protocolError answers bytes that are no command and ends the connection.
+func (s *Session) protocolError(err error) {
+	w := resp.Writer{Buf: s.loop.output, Proto: s.proto}
+	if s.pipeline.empty() {
+		w.Error(err)
+		s.loop.output = w.Buf
+	} else {
+		w.Buf = nil
+		w.Error(err)
+		s.pipeline.ready(w.Buf)
+	}
+	s.loop.errors.count(err)
+	s.loop.engine.Log.Debug("protocol error", "client", s.info.id, "err", err)
+	s.CloseAfterReply()
+}
+
+// send hands the replies of this round to the connection.
+func (s *Session) send() {
+	l := s.loop
+	if len(l.output) > 0 {
+		s.write(l.output)
+		if cap(l.output) > outputKeepBytes {
+			l.output = nil
+		}
+		l.output = l.output[:0]
+	}
+	if s.closing && s.pipeline.empty() && !s.closed {
+		s.out.Close()
+		return
+	}
+	if s.out.Unsent() > outputHoldBytes && s.hold == holdNone {
+		s.hold = holdOutput
+		s.out.NotifyDrained(outputResumeBytes, s.drained)
+	}
+}
+
+// outputKeepBytes is the largest output buffer that a loop keeps between reads.
+const outputKeepBytes = 1 << 20
+
+func (s *Session) write(p []byte) {
+	if s.closed {
+		return
+	}
+	s.loop.engine.Totals.BytesOut.Add(uint64(len(p)))
+	s.info.bytesOut.Add(uint64(len(p)))
+	s.out.Write(p)
+	if s.out.Unsent() > 0 {
+		s.checkOutput(time.Now().UnixMilli())
+	}
+}
+
+// drained is called once the client has read most of what it had left unread.
+func (s *Session) drained() {
+	s.loop.enter()
+	if s.hold == holdOutput {
+		s.release()
+	}
+	s.loop.leave()
+}
+
+// release ends the session's hold and goes on with its input.
+func (s *Session) release() {
+	s.hold = holdNone
+	s.resume()
+}
+
+func (s *Session) publishBuffers() {
+	s.info.inputBytes.Store(int64(len(s.input)))
+	s.info.inputFree.Store(int64(cap(s.input) - len(s.input)))
+	if n := int64(len(s.input)); n > s.loop.engine.Totals.MaxInput.Load() {
+		s.loop.engine.Totals.MaxInput.Store(n)
+	}
+}

@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"strings"
+
+	"hyperkv/internal/clock"
+	"hyperkv/resp"
+	"hyperkv/shard"
+)
+
+// dispatch sees one command off: into the burst, to its shards, or to its body
+// if it belongs to the session. False means that it has to wait: the session is
+// held and the command will be parsed again.
+func (s *Session) dispatch(args [][]byte) bool {
+	l := s.loop
+	e := l.engine
+	c := e.Table.Lookup(args[0])
+	if c != nil && c.simpleKey > 0 && s.plain(c) && fits(c, len(args)) {
+		key := args[c.simpleKey]
+		hash := shard.Hash(key)
+		s.info.command.Store(c)
+		l.burst.add(c, args, hash, s.db, e.Shards.IndexOf(shard.RouteHash(key, hash)), false)
+		return true
+	}
+	c, err := s.resolve(c, args)
+	if err == nil {
+		if e.pause.holds(s, c) {
+			s.flush()
+			s.hold = holdPause
+			e.pause.enlist(s)
+			return false
+		}
+		err = s.gate(c, args)
+	}
+	if err != nil {
+		s.Refuse(c, err)
+		return true
+	}
+	if s.info.command.Load() != c {
+		s.info.command.Store(c)
+	}
+	if s.multi != nil && !c.Is(Transparent) {
+		s.queue(c, args)
+		return true
+	}
+	return s.run(c, args)
+}
+
+// plain says that nothing about the session or the server wants a closer look at c.
+func (s *Session) plain(c *Command) bool {
+	e := s.loop.engine
+	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected) == 0 && c.Start == nil &&
+		!e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0)
+}
+
+// fits says whether a command may have n arguments, its name included.
+func fits(c *Command, n int) bool {
+	if c.Arity >= 0 {
+		return n == c.Arity
+	}
+	return n >= -c.Arity
+}
+
+// resolve finds the row of a command or subcommand.
+func (s *Session) resolve(c *Command, args [][]byte) (*Command, error) {
+	if c == nil {
+		return nil, resp.UnknownCommand(args[0], args[1:])
+	}
+	if c.byName != nil && len(args) > 1 {
+		sub := c.Subcommand(args[1])
+		if sub == nil {
+			return c, resp.UnknownSubcommand(c.fullName, args[1])
+		}
+		c = sub
+	}
+	if !fits(c, len(args)) || c.Run == nil && c.Session == nil && c.Start == nil {
+		return c, resp.WrongArity(c.fullName)
+	}
+	return c, nil
+}
+
+// gate refuses what the client or the server may not do now.
+func (s *Session) gate(c *Command, args [][]byte) error {
+	e := s.loop.engine
+	if c.Is(Protected) {
+		if err := e.protected(s, c); err != nil {
+			return err
+		}
+	}
+	if !s.authenticated && !c.Is(NoAuth) {
+		return resp.ErrNoAuth
+	}
+	if s.multi != nil && c.Is(NoMulti) {
+		return resp.Error("ERR Command not allowed inside a transaction")
+	}
+	if max := e.limits.maxMemory.Load(); max > 0 && (c.Is(DenyOOM) || s.multi != nil && !c.Is(Transparent)) && e.Shards.Bytes() > max {
+		return resp.ErrOOM
+	}
+	return nil
+}
+
+// protected refuses the commands that an operator has to allow first.
+func (e *Engine) protected(s *Session, c *Command) error {
+	root := c
+	if c.parent != nil {
+		root = c.parent
+	}
+	setting := "enable-" + root.fullName + "-command"
+	switch e.Params.String(setting) {
+	case "yes":
+		return nil
+	case "local":
+		if s.local() {
+			return nil
+		}
+	}
+	name := "DEBUG"
+	if root.fullName != "debug" {
+		name = "MODULE"
+	}
+	return resp.Error("ERR " + name + " command not allowed. If the " + setting +
+		" option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.")
+}
+
+// Refuse answers a command that does not run.
+func (s *Session) Refuse(c *Command, err error) {
+	if s.multi != nil {
+		s.multi.failed = true
+	}
+	if c != nil && c.aborts {
+		// A refused EXEC ends the transaction, and the watch even without one.
+		if err != resp.ErrExecAbort && err != errExecWithoutMulti {
+			err = resp.ExecAborted(resp.Error(strings.TrimPrefix(err.Error(), "ERR ")))
+		}
+		s.discard()
+	}
+	l := s.loop
+	if c != nil {
+		l.counter.Rejected(c.id)
+	}
+	l.errors.count(err)
+	w := s.here()
+	w.Error(err)
+	s.keepHere(&w, s.takeDrop())
+}
+
+// takeDrop says whether the reply of the command at hand is unwanted.
+func (s *Session) takeDrop() bool {
+	switch s.reply {
+	case replySkipNext:
+		s.reply = replyOn
+		return true
+	case replyOff:
+		return true
+	}
+	return false
+}
+
+// run sees off a command that has passed the gate, outside MULTI.
+func (s *Session) run(c *Command, args [][]byte) bool {
+	l := s.loop
+	if l.engine.Monitors.any() && !c.Is(SkipMonitor) {
+		l.engine.Monitors.feed(s, s.db, c, args)
+	}
+	switch {
+	case c.Start != nil:
+		args = l.setAside(args)
+		return s.fence() && c.Start(s, c, args)
+	case c.Session != nil:
+		if !c.Is(Immediate) {
+			args = l.setAside(args)
+			if !s.fence() {
+				return false
+			}
+		}
+		s.runHere(c, args)
+		return true
+	}
+	return s.route(c, args)
+}
+
+// setAside moves the arguments of the command at hand out of the burst, whose
+// own are forgotten when it is flushed.
+func (l *Loop) setAside(args [][]byte) [][]byte {
+	l.current = append(l.current[:0], args...)
+	return l.current
+}
+
+// fence runs everything before the command at hand, and says whether all of it
+// has been answered. If not, the session is held until it is.
+func (s *Session) fence() bool {
+	s.flush()
+	if s.pipeline.empty() {
+		return true
+	}
+	s.hold = holdFence
+	return false
+}
+
+// runHere runs a session command on the loop.
+func (s *Session) runHere(c *Command, args [][]byte) {
+	w := s.here()
+	mark := len(w.Buf)
+	wasSkipping := s.reply == replySkipNext
+	ctx := Context{Engine: s.loop.engine, Session: s, Args: args, Reply: &w, Command: c}
+	ctx.run(s.loop.counter, &s.loop.errors)
+	drop := s.reply != replyOn
+	if wasSkipping {
+		drop, s.reply = true, replyOn
+	}
+	if len(w.Buf) < mark {
+		w.Buf = w.Buf[:mark]
+	}
+	s.keepHere(&w, drop)
+}
+
+// run executes the body of a session command and counts it.
+func (c *Context) run(counter *shard.CommandCounter, errors *errorCounts) {
+	start := clock.Monotonic()
+	mark := len(c.Reply.Buf)
+	if err := c.Command.Session(c); err != nil {
+		c.Reply.Buf = c.Reply.Buf[:mark]
+		c.Reply.Error(err)
+		counter.Failed(c.Command.id)
+		errors.count(err)
+	}
+	took := clock.Monotonic() - start
+	counter.Ran(c.Command.id, took)
+	if slow := c.Engine.Shards.SlowNanos.Load(); slow >= 0 && took >= slow {
+		c.Engine.Slowlog.add(c.Engine, c.Session, c.Command, c.Args, took)
+	}
+	c.Reply.Proto = c.Session.proto
+}
+
+// route sends a command on keys to the shards that they live on.
+func (s *Session) route(c *Command, args [][]byte) bool {
+	l := s.loop
+	e := l.engine
+	scratch := &l.crossing
+	if err := scratch.plan(e, c, args); err != nil {
+		s.Refuse(c, err)
+		return true
+	}
+	if len(scratch.shards) == 1 && !c.Is(Long) {
+		var hash uint64
+		if c.simpleKey > 0 {
+			hash = shard.Hash(args[c.simpleKey])
+		}
+		l.burst.add(c, args, hash, s.db, scratch.shards[0].Index, s.takeDrop())
+		return true
+	}
+	args = l.setAside(args)
+	s.flush()
+	s.cross(c, args, s.takeDrop())
+	return true
+}

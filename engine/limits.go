@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"strconv"
+	"sync/atomic"
+
+	"hyperkv/internal/config"
+	"hyperkv/resp"
+)
+
+// limits are the settings that every command or burst asks for, kept where a
+// single atomic load finds them. CONFIG SET changes them.
+type limits struct {
+	maxMemory     *atomic.Int64
+	bulkBytes     *atomic.Int64
+	inputBytes    *atomic.Int64
+	timeout       *atomic.Int64
+	trusted       atomic.Pointer[resp.Limits]
+	password      atomic.Pointer[string]
+	output        atomic.Pointer[config.OutputLimits]
+	slowlogLength *atomic.Int64
+}
+
+// unauthenticated are the limits before a client has proved who it is, as Redis has them.
+var unauthenticated = resp.UnauthLimits
+
+// watch reads the settings and follows their changes.
+func (l *limits) watch(e *Engine) {
+	p := e.Params
+	l.maxMemory = p.Int64("maxmemory")
+	l.bulkBytes = p.Int64("proto-max-bulk-len")
+	l.inputBytes = p.Int64("client-query-buffer-limit")
+	l.timeout = p.Int64("timeout")
+	l.slowlogLength = p.Int64("slowlog-max-len")
+	follow := func(name string, set func(value string) error) {
+		if err := set(p.String(name)); err != nil {
+			panic("engine: setting " + name + ": " + err.Error())
+		}
+		p.OnChange(name, set)
+	}
+	follow("proto-max-bulk-len", func(value string) error {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return err
+		}
+		trusted := resp.DefaultLimits
+		trusted.BulkBytesMax = int(n)
+		l.trusted.Store(&trusted)
+		return nil
+	})
+	follow("requirepass", func(value string) error {
+		l.password.Store(&value)
+		return nil
+	})
+	follow("slowlog-log-slower-than", func(value string) error {
+		micros, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return err
+		}
+		e.Shards.SlowNanos.Store(max(micros, -1) * 1000)
+		return nil
+	})
+	follow("client-output-buffer-limit", func(value string) error {
+		limits, err := config.ParseOutputLimits(value, config.OutputLimits{})
+		if err == nil {
+			l.output.Store(&limits)
+		}
+		return err
+	})
+}

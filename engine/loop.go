@@ -1,0 +1,223 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hyperkv/shard"
+)
+
+// A Loop is the goroutine that some sessions belong to: an event loop of the
+// network, or the caller of an embedded client. Its methods are called on that
+// goroutine only, except where they say otherwise.
+type Loop struct {
+	engine *Engine
+	index  int
+	// wake makes Woken be called on the loop; safe for concurrent use.
+	wake func()
+
+	// done is the stack of work that finished elsewhere.
+	done atomic.Pointer[pending]
+	// tasks is work that others want done on the loop.
+	tasks atomic.Pointer[task]
+	// active says that the loop is between enter and leave and will look at done
+	// and tasks before it sleeps, so that nobody need wake it.
+	active atomic.Bool
+	// depth counts nested entries: closing a connection inside Feed calls back.
+	depth int
+
+	burst burst
+	// burstLimit is how many commands the next burst may have.
+	burstLimit int
+	crossing   crossingScratch
+	current    [][]byte // the arguments of a command that runs behind a flush
+	output     []byte   // what the current Feed has to send
+	scratch    []byte   // replies that are not yet in order
+	batches    *batch   // free list
+
+	counter *shard.CommandCounter // of session commands
+	errors  errorCounts
+	// sessions are those open on the loop.
+	sessions map[*Session]struct{}
+}
+
+type task struct {
+	next *task
+	run  func()
+}
+
+// NewLoop adds a loop. wake is called from any goroutine when Woken should run.
+// Any goroutine may call it.
+func (e *Engine) NewLoop(index int, wake func()) *Loop {
+	l := &Loop{
+		engine:     e,
+		index:      index,
+		wake:       wake,
+		counter:    shard.NewCommandCounter(len(e.Table.all)),
+		sessions:   make(map[*Session]struct{}),
+		burstLimit: burstMax,
+	}
+	l.burst.init(len(e.Shards.Shards))
+	e.mu.Lock()
+	e.loops = append(e.loops, l)
+	e.mu.Unlock()
+	return l
+}
+
+// Close removes the loop; its sessions must have been closed.
+func (l *Loop) Close() {
+	e := l.engine
+	l.counter.Publish()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, other := range e.loops {
+		if other == l {
+			e.loops = append(e.loops[:i], e.loops[i+1:]...)
+			e.retired.Merge(l.counter)
+			return
+		}
+	}
+}
+
+// enter marks the loop as active. Every entry from outside begins with it.
+func (l *Loop) enter() {
+	if l.depth == 0 {
+		l.active.Store(true)
+	}
+	l.depth++
+}
+
+// leave handles what finished elsewhere and marks the loop as asleep.
+func (l *Loop) leave() {
+	if l.depth > 1 {
+		l.depth--
+		return
+	}
+	l.counter.Publish()
+	for {
+		l.settle()
+		l.active.Store(false)
+		if l.done.Load() == nil && l.tasks.Load() == nil {
+			l.depth = 0
+			return
+		}
+		l.active.Store(true)
+	}
+}
+
+// settle runs tasks and completions until there are none.
+func (l *Loop) settle() {
+	for l.done.Load() != nil || l.tasks.Load() != nil {
+		var first *task
+		for t := l.tasks.Swap(nil); t != nil; {
+			next := t.next
+			t.next = first
+			first, t = t, next
+		}
+		for ; first != nil; first = first.next {
+			first.run()
+		}
+		var finished *pending
+		for p := l.done.Swap(nil); p != nil; {
+			next := p.next
+			p.next = finished
+			finished, p = p, next
+		}
+		for finished != nil {
+			p := finished
+			finished, p.next = p.next, nil
+			p.session.completed(p)
+		}
+	}
+}
+
+// Woken handles what finished elsewhere; the network calls it after wake.
+func (l *Loop) Woken() {
+	l.enter()
+	l.leave()
+}
+
+// complete brings finished work back to the loop. Any goroutine may call it.
+func (l *Loop) complete(p *pending) {
+	for {
+		head := l.done.Load()
+		p.next = head
+		if l.done.CompareAndSwap(head, p) {
+			break
+		}
+	}
+	if !l.active.Load() {
+		l.wake()
+	}
+}
+
+// post has run called on the loop. Any goroutine may call it.
+func (l *Loop) post(run func()) {
+	t := &task{run: run}
+	for {
+		head := l.tasks.Load()
+		t.next = head
+		if l.tasks.CompareAndSwap(head, t) {
+			break
+		}
+	}
+	if !l.active.Load() {
+		l.wake()
+	}
+}
+
+// Tick is called about every 100 ms: idle clients and slow readers are looked for.
+func (l *Loop) Tick(now time.Time) {
+	l.enter()
+	for s := range l.sessions {
+		s.tick(now)
+	}
+	l.leave()
+}
+
+func (l *Loop) resetStats() {
+	l.counter.Reset()
+	l.errors.reset()
+}
+
+// eachLoop posts a function to every loop.
+func (e *Engine) eachLoop(run func(l *Loop)) {
+	e.mu.Lock()
+	loops := append([]*Loop(nil), e.loops...)
+	e.mu.Unlock()
+	for _, l := range loops {
+		l.post(func() { run(l) })
+	}
+}
+
+// errorCounts counts the error replies of session commands and refused commands
+// by prefix. Errors are rare enough for a lock.
+type errorCounts struct {
+	mu     sync.Mutex
+	counts map[string]uint64
+}
+
+func (c *errorCounts) count(err error) {
+	prefix := shard.ErrorPrefix(err)
+	c.mu.Lock()
+	if c.counts == nil {
+		c.counts = make(map[string]uint64)
+	}
+	c.counts[prefix]++
+	c.mu.Unlock()
+}
+
+func (c *errorCounts) add(sum map[string]uint64) {
+	c.mu.Lock()
+	for prefix, n := range c.counts {
+		sum[prefix] += n
+	}
+	c.mu.Unlock()
+}
+
+func (c *errorCounts) reset() {
+	c.mu.Lock()
+	clear(c.counts)
+	c.mu.Unlock()
+}

@@ -1,0 +1,296 @@
+package engine
+
+import (
+	"time"
+
+	"hyperkv/internal/clock"
+	"hyperkv/resp"
+	"hyperkv/shard"
+)
+
+// Transactions is the family of MULTI, EXEC and WATCH. A transaction is
+// strictly serializable whatever shards its keys live on: EXEC runs with the
+// turns of all of them.
+var Transactions = Family{Name: "transaction", Group: "transactions", Commands: []Command{{
+	Name: "MULTI", Arity: 1, Session: multiBegin,
+	Flags:   NoScript | Loading | Stale | Fast | AllowBusy | Transparent | Immediate,
+	Summary: "Starts a transaction: the commands that follow are queued until EXEC.",
+	Since:   "1.2.0", Complexity: "O(1)",
+}, {
+	Name: "EXEC", Arity: 1, Start: multiExec, aborts: true,
+	Flags:   NoScript | Loading | Stale | SkipSlowlog | SkipMonitor | Transparent,
+	Summary: "Runs the queued commands as one.",
+	Since:   "1.2.0", Complexity: "Depends on commands in the transaction",
+}, {
+	Name: "DISCARD", Arity: 1, Session: multiDiscard,
+	Flags:   NoScript | Loading | Stale | Fast | AllowBusy | Transparent,
+	Summary: "Forgets the queued commands and the watched keys.",
+	Since:   "2.0.0", Complexity: "O(N), when N is the number of queued commands",
+}, {
+	Name: "WATCH", Arity: -2, Keys: KeyRange(1, -1, 1, "RO"), Run: watch, Start: startWatch,
+	Flags:   NoScript | Loading | Stale | Fast | AllowBusy | Transparent,
+	Summary: "Makes the next EXEC fail if one of the keys has changed until then.",
+	Since:   "2.2.0", Complexity: "O(1) for every key.", Syntax: "key [key ...]",
+}, {
+	Name: "UNWATCH", Arity: 1, Session: unwatch,
+	Flags:   NoScript | Loading | Stale | Fast | AllowBusy,
+	Summary: "Forgets the watched keys.",
+	Since:   "2.2.0", Complexity: "O(1)",
+}, wait}}
+
+// wait asks how many replicas have what the client wrote.
+var wait = Command{
+	Name: "WAIT", Group: "generic", Arity: 3, Start: startWait, Session: waitNow,
+	Flags:   Blocking,
+	Summary: "Waits until the client's writes have reached enough replicas, or for the given time.",
+	Since:   "3.0.0", Complexity: "O(1)", Syntax: "numreplicas timeout",
+	Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+}
+
+// WAIT numreplicas timeout
+//
+// There are no replicas, so the answer is 0, at once if none were asked for.
+func startWait(s *Session, c *Command, args [][]byte) bool {
+	wanted, ok := resp.ParseInt(args[1])
+	if !ok {
+		s.Refuse(c, resp.ErrNotInteger)
+		return true
+	}
+	millis, ok := resp.ParseInt(args[2])
+	switch {
+	case !ok:
+		s.Refuse(c, resp.Error("ERR timeout is not an integer or out of range"))
+	case millis < 0:
+		s.Refuse(c, resp.Error("ERR timeout is negative"))
+	case wanted <= 0:
+		s.runHere(c, args)
+	default:
+		s.Block(time.Duration(millis)*time.Millisecond, func(w *resp.Writer) { w.Int(0) })
+	}
+	return true
+}
+
+// waitNow is WAIT where it must not block, as inside EXEC.
+func waitNow(c *Context) error { return c.Reply.Int(0) }
+
+// multi is the state of a session between MULTI and EXEC. Owned by the session.
+type multi struct {
+	commands []queued
+	bytes    int
+	failed   bool // a command was refused, so EXEC must be, too
+}
+
+type queued struct {
+	command *Command
+	args    [][]byte
+}
+
+// MULTI
+func multiBegin(c *Context) error {
+	if c.Session.multi != nil {
+		return resp.Error("ERR MULTI calls can not be nested")
+	}
+	c.Session.multi = new(multi)
+	c.Session.info.multi.Store(0)
+	c.Session.setFlag(flagMulti, true)
+	return c.Reply.OK()
+}
+
+// DISCARD
+func multiDiscard(c *Context) error {
+	if c.Session.multi == nil {
+		return resp.Error("ERR DISCARD without MULTI")
+	}
+	c.Session.discard()
+	return c.Reply.OK()
+}
+
+// UNWATCH
+func unwatch(c *Context) error {
+	// Inside MULTI it runs with EXEC, when nothing is watched any more.
+	c.Session.dropWatch()
+	return c.Reply.OK()
+}
+
+// discard ends MULTI and WATCH.
+func (s *Session) discard() {
+	s.multi = nil
+	s.info.multi.Store(-1)
+	s.info.argvBytes.Store(0)
+	s.setFlag(flagMulti, false)
+	s.dropWatch()
+}
+
+// dropWatch forgets the watched keys; the shards notice by themselves.
+func (s *Session) dropWatch() {
+	if s.client.Watch != nil {
+		s.client.Watch.Drop()
+		s.client.Watch = nil
+		s.info.watching.Store(0)
+	}
+}
+
+// startWatch begins or extends the session's set of watched keys.
+func startWatch(s *Session, c *Command, args [][]byte) bool {
+	if s.multi != nil {
+		// The transaction stays as it is.
+		failed := s.multi.failed
+		s.Refuse(c, resp.Error("ERR WATCH inside MULTI is not allowed"))
+		s.multi.failed = failed
+		return true
+	}
+	if s.client.Watch == nil {
+		s.client.Watch = new(shard.WatchSet)
+	}
+	s.info.watching.Store(s.info.watching.Load() + int32(len(args)-1))
+	return s.route(c, args)
+}
+
+// WATCH key [key ...]
+func watch(c *shard.Call) error {
+	for _, key := range c.Args[1:] {
+		c.DB.Watch(key)
+	}
+	return c.Reply.OK()
+}
+
+// queue keeps a command for EXEC.
+func (s *Session) queue(c *Command, args [][]byte) {
+	m := s.multi
+	m.commands = append(m.commands, queued{command: c, args: cloneArgs(args)})
+	for _, arg := range args {
+		m.bytes += len(arg)
+	}
+	s.info.multi.Store(int32(len(m.commands)))
+	s.info.argvBytes.Store(int64(m.bytes))
+	w := s.here()
+	w.Simple("QUEUED")
+	s.keepHere(&w, s.takeDrop())
+}
+
+const errExecWithoutMulti = resp.Error("ERR EXEC without MULTI")
+
+// EXEC
+func multiExec(s *Session, c *Command, _ [][]byte) bool {
+	l := s.loop
+	e := l.engine
+	m := s.multi
+	switch {
+	case m == nil:
+		s.Refuse(c, errExecWithoutMulti)
+		return true
+	case m.failed:
+		s.Refuse(c, resp.ErrExecAbort)
+		return true
+	}
+	s.info.commands.Add(1)
+	x := &l.crossing
+	x.begin(e)
+	long := false
+	for i := range m.commands {
+		q := &m.commands[i]
+		long = long || q.command.Is(Long)
+		if q.command.Run == nil {
+			continue
+		}
+		if err := x.include(e, q.command, q.args); err != nil {
+			// The body will say so; it needs no shard for that.
+			continue
+		}
+	}
+	if s.client.Watch != nil {
+		s.client.Watch.AddShards(x.add)
+	}
+	x.finish(e)
+	t := &execution{session: s, commands: m.commands, drop: s.takeDrop(), exec: c}
+	if len(x.shards) == 0 || !long && !e.foreignOnly && e.Shards.EnterAll(x.shards) {
+		w := s.answer()
+		mark := len(w.Buf)
+		x.call.Bind(e.Shards, x.shards...)
+		t.run(&x.call, &w, l.counter, &l.errors)
+		e.Shards.ExitAll(x.shards)
+		s.answered(&w, mark, t.drop)
+		return true
+	}
+	t.pending.session = s
+	t.txn.Shards = append([]*shard.Shard(nil), x.shards...)
+	t.txn.Long = long
+	t.txn.Body = t.runWhole
+	t.txn.Done = func() { l.complete(&t.pending) }
+	s.hold = holdExec
+	s.pipeline.wait(&t.pending, 0, t.drop)
+	e.Shards.Submit(&t.txn)
+	return true
+}
+
+// execution is an EXEC under way.
+type execution struct {
+	pending
+	session  *Session
+	txn      shard.Transaction
+	commands []queued
+	exec     *Command
+	drop     bool
+	// counter takes what session commands count when another goroutine runs them.
+	counter *shard.CommandCounter
+}
+
+// runWhole runs the transaction on the goroutine of the last shard to arrive;
+// the session waits, so that its state may be used here.
+func (t *execution) runWhole() {
+	l := t.session.loop
+	w := resp.Writer{Proto: t.session.proto}
+	var call shard.Call
+	call.Bind(l.engine.Shards, t.txn.Shards...)
+	counter := shard.NewCommandCounter(len(l.engine.Table.all))
+	t.run(&call, &w, counter, &l.errors)
+	t.reply = w.Buf
+	t.finished = func() { l.counter.Merge(counter) }
+}
+
+// run executes the queued commands under the turns of all shards they need.
+func (t *execution) run(call *shard.Call, w *resp.Writer, counter *shard.CommandCounter, errors *errorCounts) {
+	s := t.session
+	e := s.loop.engine
+	start := clock.Monotonic()
+	now := e.Shards.Now()
+	failed := false
+	if set := s.client.Watch; set != nil {
+		failed = set.Dirty()
+		for _, sh := range call.Shards() {
+			failed = failed || set.Expired(sh, now)
+		}
+	}
+	s.discard()
+	if failed {
+		w.NullArray()
+		counter.Ran(t.exec.id, clock.Monotonic()-start)
+		return
+	}
+	w.Array(len(t.commands))
+	call.BeginUnit()
+	call.Reply, call.Client, call.Now = w, &s.client, now
+	at := start
+	for i := range t.commands {
+		q := &t.commands[i]
+		if e.Monitors.any() && !q.command.Is(SkipMonitor) {
+			e.Monitors.feed(s, s.db, q.command, q.args)
+		}
+		w.Proto = s.proto
+		if q.command.Run == nil {
+			ctx := Context{Engine: e, Session: s, Args: q.args, Reply: w, Command: q.command, InTransaction: true}
+			ctx.run(counter, errors)
+			at = clock.Monotonic()
+			continue
+		}
+		call.Begin(s.db, q.args)
+		call.Command = q.command.id
+		at = call.Execute(q.command.Run, at)
+	}
+	call.EndUnit()
+	call.Reply, call.Client = nil, nil
+	counter.Ran(t.exec.id, clock.Monotonic()-start)
+	if e.Monitors.any() {
+		e.Monitors.feed(s, s.db, t.exec, [][]byte{[]byte("exec")})
+	}
+}

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pause is CLIENT PAUSE: commands wait until it ends. Safe for concurrent use.
+type pause struct {
+	state atomic.Uint32 // pauseNone, pauseWrite, pauseAll
+	mu    sync.Mutex
+	until time.Time
+	timer *time.Timer
+	// waiting are the sessions that meet the pause; guarded by mu.
+	waiting map[*Session]struct{}
+}
+
+const (
+	pauseNone uint32 = iota
+	pauseWrite
+	pauseAll
+)
+
+func (p *pause) any() bool { return p.state.Load() != pauseNone }
+
+// holds says whether a command has to wait for the pause to end.
+func (p *pause) holds(s *Session, c *Command) bool {
+	switch p.state.Load() {
+	case pauseNone:
+		return false
+	case pauseAll:
+		return !s.isMonitor() && !c.Is(Transparent) || c.Start != nil && s.multi != nil
+	}
+	if s.multi != nil && c.Start != nil && c.fullName == "exec" {
+		for i := range s.multi.commands {
+			if s.multi.commands[i].command.Flags&(Write|MayReplicate) != 0 {
+				return true
+			}
+		}
+		return false
+	}
+	return s.multi == nil && c.Flags&(Write|MayReplicate) != 0
+}
+
+// enlist notes a session that waits for the end of the pause.
+func (p *pause) enlist(s *Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting == nil {
+		p.waiting = make(map[*Session]struct{})
+	}
+	p.waiting[s] = struct{}{}
+	s.setFlag(flagBlocked, true)
+	s.loop.engine.clients.blocked.Add(1)
+	if p.state.Load() == pauseNone {
+		// It ended a moment ago, before the session was on the list.
+		go p.release(s.loop.engine)
+	}
+}
+
+// Pause makes commands wait, all of them or those that may write. A pause that
+// is under way is only ever extended and made stricter.
+func (e *Engine) Pause(d time.Duration, all bool) {
+	p := &e.pause
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state := pauseWrite
+	if all || p.state.Load() == pauseAll {
+		state = pauseAll
+	}
+	until := time.Now().Add(d)
+	if p.state.Load() == pauseNone || until.After(p.until) {
+		p.until = until
+	}
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	if p.state.Swap(state) == pauseNone {
+		e.Shards.ExpiryHeld.Add(1)
+	}
+	p.timer = time.AfterFunc(time.Until(p.until), func() { e.unpause(false) })
+}
+
+// Unpause ends CLIENT PAUSE.
+func (e *Engine) Unpause() { e.unpause(true) }
+
+func (e *Engine) unpause(force bool) {
+	p := &e.pause
+	p.mu.Lock()
+	if p.state.Load() == pauseNone || !force && time.Now().Before(p.until) {
+		p.mu.Unlock()
+		return
+	}
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+	p.state.Store(pauseNone)
+	e.Shards.ExpiryHeld.Add(-1)
+	p.mu.Unlock()
+	p.release(e)
+}
+
+// release lets the sessions go on that met the pause.
+func (p *pause) release(e *Engine) {
+	p.mu.Lock()
+	waiting := p.waiting
+	p.waiting = nil
+	p.mu.Unlock()
+	for s := range waiting {
+		e.clients.blocked.Add(-1)
+		s.loop.post(func() {
+			s.setFlag(flagBlocked, false)
+			if s.hold == holdPause && !s.closed {
+				s.release()
+			}
+		})
+	}
+}
+
+// PauseInfo says what CLIENT PAUSE is doing: "none", "write" or "all", and for
+// how much longer.
+func (e *Engine) PauseInfo() (actions string, left time.Duration) {
+	p := &e.pause
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch p.state.Load() {
+	case pauseWrite:
+		return "write", time.Until(p.until)
+	case pauseAll:
+		return "all", time.Until(p.until)
+	}
+	return "none", 0
+}

@@ -1,0 +1,119 @@
+package engine
+
+// pending is work for a session that runs, or waits to run, somewhere else. It
+// comes back to the session's loop through Loop.complete. Owned by whoever runs
+// it until then, by the loop afterwards.
+type pending struct {
+	next    *pending // in the loop's stack of finished work
+	session *Session
+	reply   []byte
+	// replies are the parts of reply that belong to different requests, in
+	// order; none means that all of reply is the answer to one.
+	replies []replyRange
+	slots   int  // how many slots of the pipeline wait for it
+	done    bool // the loop has seen it finished
+	// finished, if set, is called on the loop before the replies leave.
+	finished func()
+	// free, if set, is called on the loop when the last reply has left.
+	free func()
+}
+
+type replyRange struct {
+	entry      int // the request's number in its burst
+	start, end int
+}
+
+// replyKeepBytes is the largest reply buffer that is kept for reuse.
+const replyKeepBytes = 64 << 10
+
+func (p *pending) reset() {
+	if cap(p.reply) > replyKeepBytes {
+		p.reply = nil
+	}
+	p.reply, p.replies = p.reply[:0], p.replies[:0]
+	p.session, p.done, p.slots, p.finished = nil, false, 0, nil
+}
+
+// pipeline holds the replies that cannot leave yet because one before them is
+// not there, in the order of the requests. Owned by the session's loop.
+type pipeline struct {
+	slots []slot
+	first int // slots before it have left
+	bytes int // ready bytes that wait
+}
+
+// slot is one reply to come, or a run of bytes that are ready.
+type slot struct {
+	pending *pending
+	part    int // index in pending.replies, -1 for all
+	drop    bool
+	ready   []byte
+}
+
+func (p *pipeline) empty() bool { return p.first == len(p.slots) }
+
+// wait adds a slot for the reply of the given request of a burst.
+func (p *pipeline) wait(work *pending, entry int, drop bool) {
+	part := -1
+	for i := range work.replies {
+		if work.replies[i].entry == entry {
+			part = i
+			break
+		}
+	}
+	work.slots++
+	p.slots = append(p.slots, slot{pending: work, part: part, drop: drop})
+}
+
+// ready adds bytes behind what waits; they are copied.
+func (p *pipeline) ready(b []byte) {
+	p.bytes += len(b)
+	if last := len(p.slots) - 1; last >= p.first && p.slots[last].pending == nil {
+		p.slots[last].ready = append(p.slots[last].ready, b...)
+		return
+	}
+	p.slots = append(p.slots, slot{ready: append([]byte(nil), b...)})
+}
+
+// advance appends to out whatever may leave now.
+func (p *pipeline) advance(out []byte) []byte {
+	for p.first < len(p.slots) {
+		sl := &p.slots[p.first]
+		switch work := sl.pending; {
+		case work == nil:
+			p.bytes -= len(sl.ready)
+			out = append(out, sl.ready...)
+		case !work.done:
+			return out
+		default:
+			if !sl.drop {
+				reply := work.reply
+				if sl.part >= 0 {
+					reply = reply[work.replies[sl.part].start:work.replies[sl.part].end]
+				}
+				out = append(out, reply...)
+			}
+			if work.slots--; work.slots == 0 && work.free != nil {
+				work.free()
+			}
+		}
+		*sl = slot{}
+		p.first++
+	}
+	p.slots, p.first = p.slots[:0], 0
+	return out
+}
+
+// completed is called on the loop when work for the session has finished.
+func (s *Session) completed(p *pending) {
+	p.done = true
+	if p.finished != nil {
+		p.finished()
+	}
+	l := s.loop
+	l.output = s.pipeline.advance(l.output)
+	s.send()
+	if s.pipeline.empty() && (s.hold == holdFence || s.hold == holdExec) {
+		s.release()
+	}
+}

@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"hyperkv/resp"
+	"hyperkv/shard"
+)
+
+// An Outlet is what a session needs of its connection. All methods are called
+// on the session's loop.
+type Outlet interface {
+	// Write sends p, or queues what the peer does not take yet; p is borrowed.
+	Write(p []byte)
+	// Unsent is how many bytes are queued.
+	Unsent() int
+	// NotifyDrained calls f on the loop once fewer than below bytes are queued.
+	NotifyDrained(below int, f func())
+	// Close ends the connection after what is queued has had a chance to leave.
+	Close()
+}
+
+// ConnInfo describes a connection.
+type ConnInfo struct {
+	RemoteAddr, LocalAddr string
+	FD                    int
+	Unix                  bool
+}
+
+// A Session is one client. Owned by its loop, or by the goroutine that runs a
+// transaction for it while the loop waits; the fields of info are for everyone.
+type Session struct {
+	loop   *Loop
+	out    Outlet
+	client shard.Client
+	parser resp.Parser
+	input  []byte // bytes that wait to be parsed
+
+	db    int
+	proto int
+	// hold says why the session does not read on at present.
+	hold hold
+	// fenced says that input waits for the replies under way (holdFence).
+	multi *multi
+	reply replyMode
+	// replies that cannot leave yet, in the order of the requests.
+	pipeline pipeline
+
+	authenticated bool
+	closing       bool // nothing more is read; closes once the replies are out
+	closed        bool
+	blocked       *blocking
+
+	info sessionInfo
+}
+
+// hold is why a session leaves its input alone.
+type hold uint8
+
+const (
+	holdNone   hold = iota
+	holdFence       // the next command must see the effect of all before it
+	holdExec        // a transaction runs with access to the session
+	holdOutput      // the client does not read its replies
+	holdPause       // CLIENT PAUSE
+	holdBlock       // a blocking command
+)
+
+// replyMode is CLIENT REPLY.
+type replyMode uint8
+
+const (
+	replyOn replyMode = iota
+	replyOff
+	replySkipNext // the command after this one is not answered
+)
+
+// sessionInfo is what other goroutines may know of a session.
+type sessionInfo struct {
+	id      int64
+	created time.Time
+	conn    ConnInfo
+
+	name, libName, libVersion atomic.Pointer[string]
+	lastActive                atomic.Int64 // Unix milliseconds
+	db                        atomic.Int32
+	proto                     atomic.Int32
+	command                   atomic.Pointer[Command]
+	multi                     atomic.Int32 // queued commands, -1 outside MULTI
+	watching                  atomic.Int32
+	flags                     atomic.Uint32
+	inputBytes, inputFree     atomic.Int64
+	outputBytes, argvBytes    atomic.Int64
+	bytesIn, bytesOut         atomic.Uint64
+	commands                  atomic.Uint64
+	killed, blocking          atomic.Bool
+	softSince                 int64 // owned by the loop: since when the soft limit is exceeded
+}
+
+// Client flags, as CLIENT LIST shows them.
+const (
+	flagMulti uint32 = 1 << iota
+	flagBlocked
+	flagDirtyWatch
+	flagCloseAfterReply
+	flagNoEvict
+	flagNoTouch
+	flagMonitor
+	flagUnix
+	flagReadOnly
+)
+
+// Open adds a client. An error means that it cannot be served; its text is the
+// reply to send before the connection is closed.
+func (l *Loop) Open(out Outlet, conn ConnInfo) (*Session, error) {
+	e := l.engine
+	e.Totals.ConnectionsReceived.Add(1)
+	s := &Session{loop: l, out: out, proto: 2}
+	s.info.conn = conn
+	s.info.created = time.Now()
+	s.info.multi.Store(-1)
+	s.info.proto.Store(2)
+	s.info.lastActive.Store(e.NowMillis())
+	empty := ""
+	s.info.name.Store(&empty)
+	s.info.libName.Store(&empty)
+	s.info.libVersion.Store(&empty)
+	if conn.Unix {
+		s.setFlag(flagUnix, true)
+	}
+	s.authenticated = *e.limits.password.Load() == ""
+	if err := e.clients.add(s, e.Params.Int("maxclients")); err != nil {
+		e.Totals.ConnectionsRejected.Add(1)
+		return nil, err
+	}
+	s.client = shard.Client{ID: s.info.id, Session: s}
+	l.sessions[s] = struct{}{}
+	return s, nil
+}
+
+// Closed tells the session that its connection is gone.
+func (s *Session) Closed(error) {
+	if s.closed {
+		return
+	}
+	s.loop.enter()
+	s.closed = true
+	s.dropWatch()
+	s.cancelBlock()
+	s.loop.engine.Monitors.remove(s)
+	delete(s.loop.sessions, s)
+	s.loop.engine.clients.remove(s)
+	s.input = nil
+	s.multi = nil
+	s.loop.leave()
+}
+
+// close ends the connection once the replies under way have left.
+func (s *Session) close() {
+	s.closing = true
+	s.setFlag(flagCloseAfterReply, true)
+	s.input = nil
+	if s.pipeline.empty() && !s.closed {
+		s.out.Close()
+	}
+}
+
+func (s *Session) setFlag(flag uint32, on bool) {
+	flags := s.info.flags.Load()
+	if on {
+		flags |= flag
+	} else {
+		flags &^= flag
+	}
+	if flags != s.info.flags.Load() {
+		s.info.flags.Store(flags)
+	}
+}
+
+// ID is the client's number, unique in this run of the server. Safe for concurrent use.
+func (s *Session) ID() int64 { return s.info.id }
+
+// Name is what CLIENT SETNAME gave the client. Safe for concurrent use.
+func (s *Session) Name() string { return *s.info.name.Load() }
+
+// SetName names the client.
+func (s *Session) SetName(name string) { s.info.name.Store(&name) }
+
+// SetLibrary notes the name and version of the client's library, as far as they are given.
+func (s *Session) SetLibrary(name, version *string) {
+	if name != nil {
+		s.info.libName.Store(name)
+	}
+	if version != nil {
+		s.info.libVersion.Store(version)
+	}
+}
+
+// Addresses are the two ends of the connection. Safe for concurrent use.
+func (s *Session) Addresses() (remote, local string) {
+	return s.info.conn.RemoteAddr, s.info.conn.LocalAddr
+}
+
+// DB is the selected database.
+func (s *Session) DB() int { return s.db }
+
+// Select selects a database, which the caller has checked to exist.
+func (s *Session) Select(db int) {
+	s.db = db
+	s.info.db.Store(int32(db))
+}
+
+// Proto is the protocol version of the replies, 2 or 3.
+func (s *Session) Proto() int { return s.proto }
+
+// SetProto changes the protocol version from the next reply on.
+func (s *Session) SetProto(proto int) {
+	s.proto = proto
+	s.info.proto.Store(int32(proto))
+}
+
+// Authenticated says whether the client has proved who it is, if it must.
+func (s *Session) Authenticated() bool { return s.authenticated }
+
+// SetAuthenticated changes it.
+func (s *Session) SetAuthenticated(yes bool) { s.authenticated = yes }
+
+// NoTouch and NoEvict are the modes of CLIENT NO-TOUCH and CLIENT NO-EVICT.
+func (s *Session) SetNoTouch(on bool) {
+	s.client.NoTouch = on
+	s.setFlag(flagNoTouch, on)
+}
+
+// SetNoEvict exempts the client from client eviction.
+func (s *Session) SetNoEvict(on bool) { s.setFlag(flagNoEvict, on) }
+
+// Shard returns what shards know of the client.
+func (s *Session) Shard() *shard.Client { return &s.client }
+
+// CloseAfterReply ends the connection once the current reply has left (QUIT).
+func (s *Session) CloseAfterReply() {
+	s.closing = true
+	s.setFlag(flagCloseAfterReply, true)
+}
+
+// Reset brings the session back to the state of a new connection (RESET).
+func (s *Session) Reset() {
+	s.discard()
+	s.loop.engine.Monitors.remove(s)
+	s.Select(0)
+	s.SetProto(2)
+	s.SetName("")
+	s.SetNoTouch(false)
+	s.SetNoEvict(false)
+	s.reply = replyOn
+	s.authenticated = *s.loop.engine.limits.password.Load() == ""
+}
+
+// SetReply is CLIENT REPLY: on, off, or skip the next reply.
+func (s *Session) SetReply(on, skip bool) {
+	switch {
+	case on:
+		s.reply = replyOn
+	case skip:
+		if s.reply == replyOn {
+			s.reply = replySkipNext
+		}
+	default:
+		s.reply = replyOff
+	}
+}
+
+// limits are the protocol limits that hold for the client now.
+func (s *Session) limits() *resp.Limits {
+	if !s.authenticated {
+		return &unauthenticated
+	}
+	return s.loop.engine.limits.trusted.Load()
+}
+
+// tick looks after a client that has been quiet or does not read.
+func (s *Session) tick(now time.Time) {
+	e := s.loop.engine
+	millis := now.UnixMilli()
+	if timeout := e.limits.timeout.Load(); timeout > 0 && s.hold == holdNone && !s.isMonitor() &&
+		millis-s.info.lastActive.Load() > timeout*1000 {
+		s.out.Close()
+		return
+	}
+	s.checkOutput(millis)
+	// An input buffer that once grew for a large command is given back.
+	if len(s.input) == 0 && cap(s.input) > inputKeepBytes {
+		s.input = nil
+		s.publishBuffers()
+	}
+}
+
+// checkOutput closes a client that leaves more unread than its class may.
+func (s *Session) checkOutput(nowMillis int64) {
+	e := s.loop.engine
+	limit := e.limits.output.Load().Normal
+	queued := int64(s.out.Unsent() + s.pipeline.bytes)
+	s.info.outputBytes.Store(queued)
+	if queued > e.Totals.MaxOutput.Load() {
+		e.Totals.MaxOutput.Store(queued)
+	}
+	if limit.Soft == 0 || queued < limit.Soft {
+		s.info.softSince = 0
+	} else if s.info.softSince == 0 {
+		s.info.softSince = nowMillis
+	}
+	soft := s.info.softSince != 0 && nowMillis-s.info.softSince >= limit.SoftFor.Milliseconds()
+	if limit.Hard > 0 && queued >= limit.Hard || soft {
+		e.Totals.OutputLimitClosed.Add(1)
+		s.closing = true
+		s.out.Close()
+	}
+}

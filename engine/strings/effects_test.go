@@ -1,0 +1,171 @@
+package strings
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"hyperkv/internal/clock"
+	"hyperkv/internal/testkit"
+)
+
+// do runs one line and returns the reply as redis-cli shows it.
+func (c *client) do(t *testing.T, line string) string {
+	t.Helper()
+	words, err := testkit.Split(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := c.Do(words...)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return v.String()
+}
+
+// What is told of a command: the outcome, with absolute times, and nothing when
+// nothing changed. The clock stands at 1 000 000.
+func TestEffectsAndEvents(t *testing.T) {
+	for _, test := range []struct {
+		before, command string
+		effects, events []string
+	}{
+		{"", "SET k v", []string{"SET k v"}, []string{"$ set k"}},
+		{"", "SET k v NX", []string{"SET k v"}, []string{"$ set k"}},
+		{"SET k v", "SET k w NX GET", nil, nil},
+		{"SET k v", "SET k w XX GET", []string{"SET k w"}, []string{"$ set k"}},
+		{"", "SET k v EX 10", []string{"SET k v PXAT 1010000"}, []string{"$ set k", "g expire k"}},
+		{"", "SET k v PX 10 NX GET", []string{"SET k v PXAT 1000010"}, []string{"$ set k", "g expire k"}},
+		{"", "SET k v EXAT 1001", []string{"SET k v PXAT 1001000"}, []string{"$ set k", "g expire k"}},
+		{"", "SET k v PXAT 1000000", nil, nil},
+		{"SET k v", "SET k w PXAT 1000000", []string{"DEL k"}, []string{"g del k"}},
+		{"SET k v", "SET k w KEEPTTL", []string{"SET k w"}, []string{"$ set k"}},
+		{"SET k v EX 10", "SET k w KEEPTTL", []string{"SET k w KEEPTTL"}, []string{"$ set k"}},
+		{"SET k v", "SET k w IFEQ v", []string{"SET k w"}, []string{"$ set k"}},
+		{"SET k v", "SET k w IFEQ x", nil, nil},
+		{"", "SETNX k v", []string{"SET k v"}, []string{"$ set k"}},
+		{"SET k v", "SETNX k v", nil, nil},
+		{"", "SETEX k 1 v", []string{"SET k v PXAT 1001000"}, []string{"$ set k", "g expire k"}},
+		{"", "PSETEX k 1 v", []string{"SET k v PXAT 1000001"}, []string{"$ set k", "g expire k"}},
+		{"", "GETSET k v", []string{"SET k v"}, []string{"$ set k"}},
+		{"", "GETDEL k", nil, nil},
+		{"SET k v", "GETDEL k", []string{"DEL k"}, []string{"g del k"}},
+		{"SET k v", "GETEX k", nil, nil},
+		{"SET k v", "GETEX k EX 1", []string{"PEXPIREAT k 1001000"}, []string{"g expire k"}},
+		{"SET k v", "GETEX k PXAT 5", []string{"DEL k"}, []string{"g del k"}},
+		{"SET k v", "GETEX k PERSIST", nil, nil},
+		{"SET k v EX 10", "GETEX k PERSIST", []string{"PERSIST k"}, []string{"g persist k"}},
+		{"", "MSET a 1 b 2", []string{"MSET a 1 b 2"}, []string{"$ set a", "$ set b"}},
+		{"", "MSETNX a 1 b 2", []string{"MSET a 1 b 2"}, []string{"$ set a", "$ set b"}},
+		{"SET b 1", "MSETNX a 1 b 2", nil, nil},
+		{"", "MSETEX 2 a 1 b 2 EX 1", []string{"SET a 1 PXAT 1001000", "SET b 2 PXAT 1001000"},
+			[]string{"$ set a", "g expire a", "$ set b", "g expire b"}},
+		{"SET a 1 EX 1", "MSETEX 2 a 1 b 2 KEEPTTL", []string{"SET a 1 KEEPTTL", "SET b 2"}, []string{"$ set a", "$ set b"}},
+		{"SET a 1", "MSETEX 2 a 1 b 2 PXAT 7", []string{"DEL a"}, []string{"g del a"}},
+		{"SET a 1", "MSETEX 2 a 1 b 2 XX", nil, nil},
+		{"", "APPEND k v", []string{"APPEND k v"}, []string{"$ append k"}},
+		{"SET k v", "APPEND k \"\"", []string{"APPEND k \"\""}, []string{"$ append k"}},
+		{"", "SETRANGE k 1 v", []string{"SETRANGE k 1 v"}, []string{"$ setrange k"}},
+		{"SET k v", "SETRANGE k 9 \"\"", nil, nil},
+		{"", "INCR k", []string{"INCR k"}, []string{"$ incrby k"}},
+		{"", "DECRBY k 3", []string{"DECRBY k 3"}, []string{"$ incrby k"}},
+		{"SET k 0.1", "INCRBYFLOAT k 0.2", []string{"SET k 0.3 KEEPTTL"}, []string{"$ incrbyfloat k"}},
+		{"SET k v", "DELEX k", []string{"DEL k"}, []string{"g del k"}},
+		{"SET k v", "DELEX k IFEQ v", []string{"DEL k"}, []string{"g del k"}},
+		{"SET k v", "DELEX k IFEQ w", nil, nil},
+		{"SET k v", "DELIFEQ k v", []string{"DEL k"}, []string{"g del k"}},
+		{"SET k v", "DELIFEQ k w", nil, nil},
+	} {
+		h := newHandlers(t, 1, clock.NewManual(1_000_000))
+		c := &client{h: h}
+		for _, line := range []string{test.before, test.command} {
+			h.effects, h.events = nil, nil
+			if line != "" {
+				c.do(t, line)
+			}
+		}
+		if !slices.Equal(h.effects, test.effects) {
+			t.Errorf("%s; %s: effects %q, want %q", test.before, test.command, h.effects, test.effects)
+		}
+		if !slices.Equal(h.events, test.events) {
+			t.Errorf("%s; %s: events %q, want %q", test.before, test.command, h.events, test.events)
+		}
+	}
+}
+
+// Whatever was done, its effects do it again on a server with another clock.
+func TestEffectsReplay(t *testing.T) {
+	// @ stands for a key, # for a value.
+	commands := []string{
+		"SET @ #", "SET @ # NX", "SET @ # XX GET", "SET @ # EX 5", "SET @ # PX 1500 NX", "SET @ # KEEPTTL",
+		"SET @ # EXAT 1001", "SET @ # PXAT 900000", "SET @ # IFEQ #", "SET @ # IFNE # KEEPTTL", "SETNX @ #", "SETEX @ 3 #",
+		"GETSET @ #", "GETDEL @", "GETEX @ EX 2", "GETEX @ PERSIST", "GETEX @ PXAT 5", "MSET @ # @ #", "MSETNX @ # @ #",
+		"MSETEX 2 @ # @ # EX 4", "MSETEX 2 @ # @ # KEEPTTL", "MSETEX 2 @ # @ # XX PXAT 3", "APPEND @ #", "SETRANGE @ 7 #",
+		"INCR @", "INCRBY @ 40", "DECRBY @ 7", "INCRBYFLOAT @ 0.3", "DELEX @ IFNE #", "DELIFEQ @ #",
+	}
+	values := []string{"1", "-3", "2.5", "x", "12345", `""`}
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		now := clock.NewManual(1_000_000)
+		h := newHandlers(t, 1, now)
+		c := &client{h: h}
+		for range 300 {
+			var line []byte
+			for _, b := range []byte(commands[r.IntN(len(commands))]) {
+				switch b {
+				case '@':
+					line = strconv.AppendInt(append(line, 'k'), int64(r.IntN(6)), 10)
+				case '#':
+					line = append(line, values[r.IntN(len(values))]...)
+				default:
+					line = append(line, b)
+				}
+			}
+			c.do(t, string(line))
+			if r.IntN(4) == 0 {
+				now.Advance(time.Duration(r.IntN(900)) * time.Millisecond)
+			}
+		}
+		replica := &client{h: newHandlers(t, 1, clock.NewManual(1))}
+		for _, effect := range h.effects {
+			if reply := replica.do(t, effect); len(reply) > 7 && reply[:7] == "(error)" {
+				t.Fatalf("seed %d: %s: %s", seed, effect, reply)
+			}
+		}
+		replica.h.clock.Set(now.NowMillis())
+		for i := range 6 {
+			key := "k" + strconv.Itoa(i)
+			for _, question := range []string{"GET ", "PTTL ", "OBJECT ENCODING "} {
+				if have, want := replica.do(t, question+key), c.do(t, question+key); have != want {
+					t.Fatalf("seed %d: %s%s: %s replayed, %s before", seed, question, key, have, want)
+				}
+			}
+		}
+	}
+}
+
+// The commands that make up nearly all of the load do not allocate.
+func TestNoAllocations(t *testing.T) {
+	h := newHandlers(t, 1, nil)
+	c := &client{h: h}
+	for _, line := range []string{
+		"SET k value", "GET k", "SET n 5", "GET n", "INCR n", "INCRBY n 7", "MSET a 1 b 2 c 3", "MGET a b c d k",
+		"SETNX k w", "STRLEN k", "GETRANGE k 1 2", "SETRANGE k 0 x", "SET k value XX", "GETEX k",
+	} {
+		words, _ := testkit.Split(line)
+		args := make([][]byte, len(words))
+		for i, w := range words {
+			args[i] = []byte(w)
+		}
+		run := func() {
+			c.reply.Buf = c.reply.Buf[:0]
+			c.run(args)
+		}
+		run()
+		if n := testing.AllocsPerRun(200, run); n != 0 {
+			t.Errorf("%s: %v allocations", line, n)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package difftest
+
+import (
+	"bytes"
+	"strings"
+
+	"hyperkv/resp"
+)
+
+// A Rule says how the replies of two right servers to one command may differ.
+type Rule struct {
+	Command string // "TTL", or with its subcommand "OBJECT IDLETIME"
+	Mode    Mode
+	Delta   int64 // for Near
+	Because string
+}
+
+// Mode is a way of comparing replies. Errors are compared byte for byte in all of
+// them.
+type Mode int
+
+const (
+	// Same wants the same bytes. It is the mode of commands without a rule.
+	Same Mode = iota
+
+	// Near lets integers of at least 1 differ by Delta.
+	Near
+
+	// Unordered compares the elements as a multiset.
+	Unordered
+
+	// Shape wants the same types, and leaves the contents alone.
+	Shape
+
+	// Cursor follows a SCAN to its end on both servers, and compares what was
+	// seen as sets.
+	Cursor
+
+	// Swept lets both servers forget their expired keys before the command.
+	Swept
+)
+
+// Rules are those that hold for every pair of servers.
+var Rules = []Rule{
+	{"TTL", Near, 2, "the clocks and the moments of the commands differ"},
+	{"PTTL", Near, 500, "the clocks and the moments of the commands differ"},
+	{"EXPIRETIME", Near, 2, "relative deadlines start at the moment of the command"},
+	{"PEXPIRETIME", Near, 500, "relative deadlines start at the moment of the command"},
+	{"KEYS", Unordered, 0, "the order of keys is nobody's promise"},
+	{"SCAN", Cursor, 0, "the order of keys is nobody's promise"},
+	{"RANDOMKEY", Shape, 0, "it is random"},
+	{"DBSIZE", Swept, 0, "Redis counts a key that has expired until it meets it"},
+	{"OBJECT IDLETIME", Shape, 0, "the moments of the commands differ"},
+	{"OBJECT REFCOUNT", Shape, 0, "shared integers are an implementation's affair"},
+	{"OBJECT FREQ", Shape, 0, "the counter is probabilistic"},
+	{"HELLO", Shape, 0, "version, name and client id are the server's own"},
+	{"CLIENT ID", Shape, 0, "ids are the server's own"},
+	{"SMEMBERS", Unordered, 0, "sets have no order"},
+	{"HGETALL", Unordered, 0, "hashes have no order"},
+}
+
+// rulebook finds the rule of a command.
+type rulebook map[string]Rule
+
+func newRulebook(rules ...[]Rule) rulebook {
+	book := rulebook{}
+	for _, some := range rules {
+		for _, r := range some {
+			book[strings.ToUpper(r.Command)] = r
+		}
+	}
+	return book
+}
+
+func (b rulebook) rule(args []string) Rule {
+	if len(args) > 1 {
+		if r, ok := b[strings.ToUpper(args[0])+" "+strings.ToUpper(args[1])]; ok {
+			return r
+		}
+	}
+	if len(args) > 0 {
+		return b[strings.ToUpper(args[0])]
+	}
+	return Rule{}
+}
+
+// agree reports whether two replies to a command may both be right.
+func (r Rule) agree(a, b resp.Value) bool {
+	switch r.Mode {
+	case Near:
+		if a.Kind == resp.KindInt && b.Kind == resp.KindInt && a.Int > 0 && b.Int > 0 {
+			return a.Int-b.Int <= r.Delta && b.Int-a.Int <= r.Delta
+		}
+	case Unordered:
+		if isAggregate(a) && isAggregate(b) {
+			return sameHead(a, b) && sameMultiset(groups(a), groups(b))
+		}
+	case Shape:
+		return sameShape(a, b)
+	case Cursor:
+		return sameScan(a, b)
+	case Same, Swept:
+	}
+	return identical(a, b)
+}
+
+// identical compares values that were decoded from replies.
+func identical(a, b resp.Value) bool {
+	if !sameHead(a, b) || !bytes.Equal(a.Str, b.Str) || a.Format != b.Format {
+		return false
+	}
+	for i := range a.Elems {
+		if !identical(a.Elems[i], b.Elems[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameHead(a, b resp.Value) bool {
+	return a.Kind == b.Kind && a.Null == b.Null && len(a.Elems) == len(b.Elems)
+}
+
+// sameShape compares types, at all depths. Keys of maps are compared as they are.
+func sameShape(a, b resp.Value) bool {
+	if a.Err() != nil || b.Err() != nil {
+		return identical(a, b)
+	}
+	if !sameHead(a, b) {
+		return false
+	}
+	for i := range a.Elems {
+		if a.Kind == resp.KindMap && i%2 == 0 {
+			if !identical(a.Elems[i], b.Elems[i]) {
+				return false
+			}
+		} else if !sameShape(a.Elems[i], b.Elems[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameScan compares single replies of a SCAN, which may hold anything; see pair.follow.
+func sameScan(a, b resp.Value) bool {
+	if a.Err() != nil || b.Err() != nil || !isScanReply(a) || !isScanReply(b) {
+		return identical(a, b)
+	}
+	return true
+}
+
+func isScanReply(v resp.Value) bool {
+	return v.Kind == resp.KindArray && len(v.Elems) == 2 && v.Elems[0].Kind == resp.KindBulk &&
+		v.Elems[1].Kind == resp.KindArray
+}
+
+func isAggregate(v resp.Value) bool {
+	switch v.Kind {
+	case resp.KindArray, resp.KindMap, resp.KindSet, resp.KindPush:
+		return true
+	default:
+		return false
+	}
+}
+
+// groups returns the texts of an aggregate's elements, or of a map's pairs.
+func groups(v resp.Value) []string {
+	var all []string
+	for i := 0; i < len(v.Elems); i++ {
+		s := v.Elems[i].String()
+		if v.Kind == resp.KindMap && i+1 < len(v.Elems) {
+			i++
+			s += " => " + v.Elems[i].String()
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func sameMultiset(a, b []string) bool {
+	count := map[string]int{}
+	for _, s := range a {
+		count[s]++
+	}
+	for _, s := range b {
+		count[s]--
+	}
+	for _, n := range count {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,139 @@
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"hyperkv/internal/invariant"
+)
+
+// ServerOptions say how a HyperKV under test is to be started.
+type ServerOptions struct {
+	Shards int
+	Inline bool              // whether a loop may run another shard's batch itself
+	Flags  map[string]string // more settings by flag name, without dashes
+}
+
+// A Starter starts a HyperKV for a test and returns where it listens. The server
+// ends with the test.
+type Starter func(t testing.TB, opts ServerOptions) (network, addr string)
+
+// Matrix starts a HyperKV for every arrangement in which transcripts must agree:
+// 1, 2 and 7 shards, each with and without inline runs, and 7 once more with every
+// block sent as one burst.
+func Matrix(t testing.TB, start Starter) []Target {
+	t.Helper()
+	var targets []Target
+	for _, shards := range []int{1, 2, 7} {
+		for _, inline := range []bool{true, false} {
+			name := fmt.Sprintf("%d shards", shards)
+			if !inline {
+				name += ", no inline"
+			}
+			network, addr := start(t, ServerOptions{Shards: shards, Inline: inline})
+			targets = append(targets, Address(name, network, addr))
+			if inline && shards > 2 {
+				targets = append(targets, Burst(targets[len(targets)-1]))
+			}
+		}
+	}
+	return targets
+}
+
+// BinaryStarter starts the real binary, as an operator would.
+func BinaryStarter(t testing.TB, opts ServerOptions) (network, addr string) {
+	t.Helper()
+	flags := []string{
+		"--worker-threads", strconv.Itoa(opts.Shards),
+		"--shard-inline=" + strconv.FormatBool(opts.Inline),
+	}
+	for name, value := range opts.Flags {
+		flags = append(flags, "--"+name+"="+value)
+	}
+	s := StartBinary(t, flags...)
+	return s.Network, s.Addr
+}
+
+// StartBinary builds HyperKV once, starts it on a free loopback port with an empty
+// data directory and no admin port, and waits until it answers PING. Later flags
+// win over these.
+func StartBinary(t testing.TB, flags ...string) *Server {
+	t.Helper()
+	path := Binary(t)
+	dir := t.TempDir()
+	s, err := launch(func(port int) *exec.Cmd {
+		args := []string{
+			"serve", "--host", "127.0.0.1", "--port", strconv.Itoa(port),
+			"--metrics-port", "0", "--data-dir", dir,
+		}
+		cmd := exec.Command(path, append(args, flags...)...)
+		cmd.Dir = dir
+		return cmd
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+var builtBinary struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// Binary builds cmd/hyperkv once per test process and returns its path. The binary
+// watches for races and checks invariants when the test does.
+//
+// The file lies in a directory of this user under the system's temporary one and
+// is replaced by rename, so that packages tested at the same time can share it:
+// the name always leads to a whole binary built from this tree.
+func Binary(t testing.TB) string {
+	t.Helper()
+	builtBinary.once.Do(func() { builtBinary.path, builtBinary.err = buildBinary() })
+	if builtBinary.err != nil {
+		t.Fatal(builtBinary.err)
+	}
+	return builtBinary.path
+}
+
+func buildBinary() (string, error) {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("hyperkv-testkit-%d", os.Getuid()))
+	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		return "", err
+	}
+	// Others may write to the temporary directory too: what is run must be ours.
+	if info, err := os.Lstat(dir); err != nil {
+		return "", err
+	} else if !info.IsDir() || info.Mode().Perm() != 0o700 || !ownedByUs(info) {
+		return "", fmt.Errorf("%s is not a private directory of this user", dir)
+	}
+	fresh, err := os.CreateTemp(dir, "build-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(fresh.Name()) // gone already when the rename below went well
+	if err := fresh.Close(); err != nil {
+		return "", err
+	}
+	args := []string{"build", "-o", fresh.Name()}
+	name := "hyperkv"
+	if raceEnabled {
+		args, name = append(args, "-race"), name+"-race"
+	}
+	if invariant.Enabled {
+		args, name = append(args, "-tags", "invariants"), name+"-invariants"
+	}
+	out, err := exec.Command("go", append(args, "hyperkv/cmd/hyperkv")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build hyperkv: %w\n%s", err, out)
+	}
+	path := filepath.Join(dir, name)
+	return path, os.Rename(fresh.Name(), path)
+}
