@@ -80,7 +80,7 @@ func (s *Session) cancelBlock() {
 // (CLIENT UNBLOCK). It says whether the client was waiting in a blocking
 // command. Safe for concurrent use.
 func (s *Session) Unblock(withError bool) bool {
-	if !s.info.blocking.Load() {
+	if !s.info.blocking.CompareAndSwap(true, false) {
 		return false
 	}
 	s.loop.post(func() {

@@ -38,6 +38,9 @@ func (s *Session) Info() ClientInfo {
 		NoEvict: flags&flagNoEvict != 0, NoTouch: flags&flagNoTouch != 0, Unix: flags&flagUnix != 0,
 		InMulti: flags&flagMulti != 0,
 	}
+	if w := i.watch.Load(); w != nil {
+		info.DirtyWatch = w.Dirty()
+	}
 	if c := i.command.Load(); c != nil {
 		info.Command = c.fullName
 	}

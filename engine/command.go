@@ -74,6 +74,8 @@ type Command struct {
 	// says how the parts' replies become one. Without it such a command runs
 	// once, with the turns of all its shards.
 	Merge Merge
+	// Check, if set, refuses arguments before the command is split over shards.
+	Check func(args [][]byte) error
 	// Redact, if set, returns the arguments as MONITOR and the slow log may show
 	// them; it must not change args.
 	Redact func(args [][]byte) [][]byte

@@ -29,9 +29,9 @@ func (s *Session) Feed(data []byte) {
 	l.engine.Totals.BytesIn.Add(uint64(len(data)))
 	s.info.bytesIn.Add(uint64(len(data)))
 	switch {
-	case s.closing || s.closed:
 	case s.hold != holdNone:
 		s.keep(data)
+	case s.closing || s.closed:
 	case len(s.input) > 0:
 		s.keep(data)
 		s.resume()

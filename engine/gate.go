@@ -88,13 +88,19 @@ func (s *Session) gate(c *Command, args [][]byte) error {
 		}
 	}
 	if !s.authenticated && !c.Is(NoAuth) {
-		return resp.ErrNoAuth
+		if *e.limits.password.Load() != "" {
+			return resp.ErrNoAuth
+		}
+		s.authenticated = true // the password was taken away meanwhile
 	}
 	if s.multi != nil && c.Is(NoMulti) {
 		return resp.Error("ERR Command not allowed inside a transaction")
 	}
 	if max := e.limits.maxMemory.Load(); max > 0 && (c.Is(DenyOOM) || s.multi != nil && !c.Is(Transparent)) && e.Shards.Bytes() > max {
 		return resp.ErrOOM
+	}
+	if c.Check != nil {
+		return c.Check(args)
 	}
 	return nil
 }
@@ -201,17 +207,14 @@ func (s *Session) fence() bool {
 func (s *Session) runHere(c *Command, args [][]byte) {
 	w := s.here()
 	mark := len(w.Buf)
-	wasSkipping := s.reply == replySkipNext
+	// The command may be CLIENT REPLY, which decides about its own reply, too.
+	s.muted = s.takeDrop()
 	ctx := Context{Engine: s.loop.engine, Session: s, Args: args, Reply: &w, Command: c}
 	ctx.run(s.loop.counter, &s.loop.errors)
-	drop := s.reply != replyOn
-	if wasSkipping {
-		drop, s.reply = true, replyOn
-	}
 	if len(w.Buf) < mark {
 		w.Buf = w.Buf[:mark]
 	}
-	s.keepHere(&w, drop)
+	s.keepHere(&w, s.muted)
 }
 
 // run executes the body of a session command and counts it.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,7 @@ func (m *monitors) feed(by *Session, db int, c *Command, args [][]byte) {
 	if by.info.conn.Unix {
 		line = append(line, "unix:"...)
 	}
-	line = append(line, by.info.conn.RemoteAddr...)
+	line = append(line, strings.TrimSuffix(by.info.conn.RemoteAddr, ":0")...)
 	line = append(line, ']')
 	for _, arg := range Redact(c, args) {
 		line = append(line, ' ')

@@ -126,6 +126,7 @@ func (s *Session) dropWatch() {
 	if s.client.Watch != nil {
 		s.client.Watch.Drop()
 		s.client.Watch = nil
+		s.info.watch.Store(nil)
 		s.info.watching.Store(0)
 	}
 }
@@ -141,6 +142,7 @@ func startWatch(s *Session, c *Command, args [][]byte) bool {
 	}
 	if s.client.Watch == nil {
 		s.client.Watch = new(shard.WatchSet)
+		s.info.watch.Store(s.client.Watch)
 	}
 	s.info.watching.Store(s.info.watching.Load() + int32(len(args)-1))
 	return s.route(c, args)

@@ -111,6 +111,15 @@ func (s *Session) completed(p *pending) {
 		p.finished()
 	}
 	l := s.loop
+	if s.closed {
+		// Nobody reads any more; what the work holds is still given back.
+		s.pipeline.advance(nil)
+		if s.hold == holdExec {
+			s.hold = holdNone
+			s.forget()
+		}
+		return
+	}
 	l.output = s.pipeline.advance(l.output)
 	s.send()
 	if s.pipeline.empty() && (s.hold == holdFence || s.hold == holdExec) {

@@ -38,9 +38,12 @@ func (r *registry) add(s *Session, max int64) error {
 
 func (r *registry) remove(s *Session) {
 	r.mu.Lock()
+	_, listed := r.sessions[s.info.id]
 	delete(r.sessions, s.info.id)
 	r.mu.Unlock()
-	r.count.Add(-1)
+	if listed {
+		r.count.Add(-1)
+	}
 }
 
 // Clients lists all clients by identifier; of a Session that is not the
@@ -71,6 +74,7 @@ func (e *Engine) BlockedCount() int64 { return e.clients.blocked.Load() }
 // itself still reads the reply.
 func (s *Session) Kill(by *Session) {
 	s.info.killed.Store(true)
+	s.loop.engine.clients.remove(s)
 	if s == by {
 		s.CloseAfterReply()
 		return

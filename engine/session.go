@@ -44,6 +44,7 @@ type Session struct {
 	// fenced says that input waits for the replies under way (holdFence).
 	multi *multi
 	reply replyMode
+	muted bool // the reply of the session command under way is unwanted
 	// replies that cannot leave yet, in the order of the requests.
 	pipeline pipeline
 
@@ -95,6 +96,7 @@ type sessionInfo struct {
 	bytesIn, bytesOut         atomic.Uint64
 	commands                  atomic.Uint64
 	killed, blocking          atomic.Bool
+	watch                     atomic.Pointer[shard.WatchSet]
 	softSince                 int64 // owned by the loop: since when the soft limit is exceeded
 }
 
@@ -146,14 +148,22 @@ func (s *Session) Closed(error) {
 	}
 	s.loop.enter()
 	s.closed = true
-	s.dropWatch()
 	s.cancelBlock()
-	s.loop.engine.Monitors.remove(s)
 	delete(s.loop.sessions, s)
 	s.loop.engine.clients.remove(s)
+	if s.hold != holdExec {
+		s.forget()
+	}
+	s.loop.leave()
+}
+
+// forget drops what a client that is gone leaves behind. While a transaction
+// runs with the session it has to wait for it.
+func (s *Session) forget() {
+	s.dropWatch()
+	s.loop.engine.Monitors.remove(s)
 	s.input = nil
 	s.multi = nil
-	s.loop.leave()
 }
 
 // close ends the connection once the replies under way have left.
@@ -253,7 +263,7 @@ func (s *Session) Reset() {
 	s.SetName("")
 	s.SetNoTouch(false)
 	s.SetNoEvict(false)
-	s.reply = replyOn
+	s.reply, s.muted = replyOn, false
 	s.authenticated = *s.loop.engine.limits.password.Load() == ""
 }
 
@@ -261,7 +271,7 @@ func (s *Session) Reset() {
 func (s *Session) SetReply(on, skip bool) {
 	switch {
 	case on:
-		s.reply = replyOn
+		s.reply, s.muted = replyOn, false
 	case skip:
 		if s.reply == replyOn {
 			s.reply = replySkipNext

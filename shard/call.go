@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"strconv"
+
 	"hyperkv/internal/clock"
 	"hyperkv/internal/invariant"
 	"hyperkv/resp"
@@ -49,6 +51,8 @@ type Call struct {
 	shards []*Shard
 	set    *Set
 
+	digits []byte // backs Int
+
 	changes int // how many mutations this command made so far
 	effects effectBuffer
 }
@@ -72,6 +76,15 @@ func (c *Call) Begin(database int, args [][]byte) {
 	c.DB = DB{call: c, Number: database}
 	c.changes = 0
 	c.FirstKey = 0
+	c.digits = c.digits[:0]
+}
+
+// Int is n in decimal, for an argument of Effect. It is borrowed until the next
+// command.
+func (c *Call) Int(n int64) []byte {
+	at := len(c.digits)
+	c.digits = strconv.AppendInt(c.digits, n, 10)
+	return c.digits[at:len(c.digits):len(c.digits)]
 }
 
 // Key is the first key.

@@ -62,8 +62,20 @@ func (d DB) Peek(key []byte) keyspace.Entry {
 	return e
 }
 
-// Exists says whether key is there, and counts like a read.
-func (d DB) Exists(key []byte) bool { return d.Lookup(key).Exists() }
+// Look finds a key that is asked about (EXISTS, TTL, TYPE): it counts a hit or a
+// miss and leaves the access time alone.
+func (d DB) Look(key []byte) keyspace.Entry {
+	s, _, e := d.find(key)
+	if e.Exists() {
+		s.stats.hits++
+	} else {
+		s.stats.misses++
+	}
+	return e
+}
+
+// Exists says whether key is there; it is Look.
+func (d DB) Exists(key []byte) bool { return d.Look(key).Exists() }
 
 func (d DB) touch(e keyspace.Entry) {
 	if d.call.Client != nil && d.call.Client.NoTouch {
@@ -114,8 +126,8 @@ func (d DB) SetInt(key []byte, n, deadline int64) keyspace.Entry {
 	return d.mutate(mutation{op: opPutInt, key: key, number: n, deadline: deadline})
 }
 
-// Resize turns the string e of key into n raw bytes and returns them for
-// writing, before anything else is mutated: what was there is kept as far as it
+// Resize turns the string e of key, or a key that is absent when e is, into n
+// raw bytes and returns them for writing, before anything else is mutated: what was there is kept as far as it
 // fits, what is new is zero.
 func (d DB) Resize(key []byte, e keyspace.Entry, n int) []byte {
 	m := mutation{op: opResize, key: key, entry: e, size: n}

@@ -30,7 +30,7 @@ type effectBuffer struct {
 
 // Effect says that this command's effect is the given one, in place of the
 // command as it was sent. It may be called several times; the arguments are
-// borrowed until the handler returns. A handler whose command depends on the
+// borrowed until the command is settled, right after its handler has returned. A handler whose command depends on the
 // time, on chance or on what it found calls it; all others are recorded as sent.
 func (c *Call) Effect(args ...[]byte) { c.EffectIn(c.DB.Number, args...) }
 

@@ -63,6 +63,9 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 	case opPutInt:
 		e = db.PutInt(hash, m.key, m.number, m.deadline, access)
 	case opResize:
+		if !m.entry.Exists() {
+			m.entry = db.PutBytes(hash, m.key, nil, 0, access)
+		}
 		e, m.bytes = db.Resize(hash, m.entry, m.size)
 	case opDeadline:
 		e = db.SetDeadline(hash, m.entry, m.deadline)

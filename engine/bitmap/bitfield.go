@@ -191,7 +191,7 @@ func writeFields(c *shard.Call, steps []step) error {
 	var digits [intTextMax]byte
 	var b []byte
 	if grows {
-		b = resize(c, key, e, size)
+		b = c.DB.Resize(key, e, size)
 	} else {
 		b = text(e, digits[:0])
 	}
@@ -212,7 +212,7 @@ func writeFields(c *shard.Call, steps []step) error {
 		c.Reply.Int(reply)
 		if now != was {
 			if !writable {
-				b = resize(c, key, e, size)
+				b = c.DB.Resize(key, e, size)
 				writable = true
 			}
 			s.put(b, now)
@@ -220,7 +220,7 @@ func writeFields(c *shard.Call, steps []step) error {
 		changed = changed || grows || now != was
 	}
 	if !writable && e.Encoding() != object.Raw {
-		resize(c, key, e, size) // as in SETBIT
+		c.DB.Resize(key, e, size) // as in SETBIT
 	}
 	if changed {
 		c.Event(shard.EventString, "setbit", key)

@@ -89,11 +89,11 @@ func setbit(c *shard.Call) error {
 	if size == n && was == bit {
 		// Redis shows in OBJECT ENCODING that the string was about to be written.
 		if e.Encoding() != object.Raw {
-			resize(c, key, e, n)
+			c.DB.Resize(key, e, n)
 		}
 		return c.Reply.Int(was)
 	}
-	b := resize(c, key, e, size)
+	b := c.DB.Resize(key, e, size)
 	b[at>>3] = b[at>>3]&^(0x80>>(at&7)) | byte(bit)<<(7-at&7)
 	c.Event(shard.EventString, "setbit", key)
 	return c.Reply.Int(was)

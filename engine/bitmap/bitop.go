@@ -106,7 +106,7 @@ func bitop(c *shard.Call) error {
 	case e.Deadline() != 0:
 		e = c.DB.SetDeadline(to, e, 0)
 	}
-	out := resize(c, to, e, size)
+	out := c.DB.Resize(to, e, size)
 	sources := make([][]byte, len(keys))
 	for i, key := range keys {
 		if bytes.Equal(key, to) {

@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"hyperkv/resp"
-	"hyperkv/shard"
 	"hyperkv/shard/keyspace"
 )
 
@@ -33,15 +32,6 @@ func length(e keyspace.Entry) int {
 		return 0
 	}
 	return e.StringLen()
-}
-
-// resize makes the string of key n raw bytes long and returns them for writing;
-// a key that is absent comes into being.
-func resize(c *shard.Call, key []byte, e keyspace.Entry, n int) []byte {
-	if !e.Exists() {
-		e = c.DB.SetBytes(key, nil, 0)
-	}
-	return c.DB.Resize(key, e, n)
 }
 
 // bitOffset reads the number of a bit that a string can have.

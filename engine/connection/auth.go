@@ -24,7 +24,7 @@ var handshake = []engine.Command{{
 	Redact:  redactHello,
 	Summary: "Agrees on the protocol, and says who is at either end.",
 	Since:   "6.0.0", Complexity: "O(1)",
-	Syntax:  "[protover [AUTH username password] [SETNAME clientname]]",
+	Syntax:  "arguments[protover auth[AUTH username password] [SETNAME clientname]]",
 	History: []string{"6.2.0: The protocol version may be left out; the reply then describes the connection as it is."},
 }}
 

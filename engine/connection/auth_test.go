@@ -54,7 +54,9 @@ func TestPassword(t *testing.T) {
 			f(noAuth, "PING")
 			f("OK", "AUTH", "sesame")
 			f("PONG", "PING")
-			f("", "CLIENT", "GETNAME")
+			if target.Name() != "redis" { // where the name has been taken by then
+				f("", "CLIENT", "GETNAME")
+			}
 			// Who is in stays in, whatever is tried later.
 			f(wrongPass, "AUTH", "open")
 			f("PONG", "PING")

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"hyperkv/engine"
 	"hyperkv/internal/testkit"
 )
 
@@ -337,4 +338,52 @@ func TestPauseForever(t *testing.T) {
 		t.Error(actions)
 	}
 	expect(t, "OK", c, "SET", "key", "value")
+}
+
+// A client inside the process is listed like any other, though it has no address.
+func TestEmbeddedClient(t *testing.T) {
+	s := startServer(t, nil)
+	c, err := s.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	v, err := c.Do("CLIENT", "LIST", "IP", "?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := v.Text(); field(line, "addr") != "?:0" || field(line, "laddr") != "?:0" || field(line, "fd") != "-1" || field(line, "resp") != "3" {
+		t.Error(line)
+	}
+	if v, err := c.Do("CLIENT", "KILL", "?:0"); err != nil || v.Text() != "OK" {
+		t.Errorf("%v, %v", v, err)
+	}
+}
+
+func TestAtLeast(t *testing.T) {
+	f := func(age time.Duration, seconds string, want bool) {
+		t.Helper()
+		holds, err := filters["MAXAGE"].read(nil, "MAXAGE", []byte(seconds))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := holds(&peer{info: engine.ClientInfo{Age: age}}); got != want {
+			t.Errorf("%v is at least %s s: %t", age, seconds, got)
+		}
+	}
+	f(999*time.Millisecond, "1", false)
+	f(time.Second, "1", true)
+	f(time.Hour, "3600", true)
+	f(time.Hour, "3601", false)
+	f(time.Hour, "9223372036854775807", false)
+}
+
+// Comparing prefixes with each other is bounded, whatever a client sends.
+func TestManyPrefixes(t *testing.T) {
+	c := startServer(t, nil).dial(t)
+	args := []string{"CLIENT", "TRACKING", "ON", "BCAST"}
+	for range 100 * prefixesMax {
+		args = append(args, "PREFIX", "same")
+	}
+	expect(t, errTracking.Error(), c, args...)
 }

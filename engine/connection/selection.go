@@ -13,7 +13,7 @@ import (
 
 // selectionSyntax leaves out the opposites, which begin with NOT-.
 const selectionSyntax = "[TYPE client-type(NORMAL | MASTER | PRIMARY | SLAVE | REPLICA | PUBSUB)] " +
-	"[ID client-id [client-id ...]] [USER username] [ADDR addr] [LADDR addr] [SKIPME skipme(YES | NO)] " +
+	"[ID client-id [client-id ...]] [USER username] [ADDR addr] [LADDR laddr] [SKIPME skipme(YES | NO)] " +
 	"[MAXAGE maxage:integer] [IDLE idle:integer] [NAME name] [FLAGS flags] [LIB-NAME libname] [LIB-VER libver] " +
 	"[DB db] [IP ip]"
 

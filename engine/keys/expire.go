@@ -164,7 +164,7 @@ func setDeadline(c *shard.Call, name string, base, unit int64) error {
 		return c.Reply.Int(1)
 	}
 	if base != 0 || unit != 1 || conditions != 0 {
-		c.Effect(wordPExpireAt, key, resp.AppendInt(nil, at))
+		c.Effect(wordPExpireAt, key, c.Int(at))
 	}
 	c.DB.SetDeadline(key, e, at)
 	c.Event(shard.EventGeneric, "expire", key)
@@ -192,7 +192,7 @@ func pExpireTime(c *shard.Call) error { return replyDeadline(c, 0, 1) }
 // replyDeadline answers the deadline of the key, counted from base on, in units
 // of so many milliseconds, rounded to the nearest.
 func replyDeadline(c *shard.Call, base, unit int64) error {
-	e := c.DB.Peek(c.Key())
+	e := c.DB.Look(c.Key())
 	if !e.Exists() {
 		return c.Reply.Int(noKey)
 	}

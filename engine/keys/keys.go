@@ -117,7 +117,7 @@ func exists(c *shard.Call) error {
 
 // TYPE key
 func typeOf(c *shard.Call) error {
-	e := c.DB.Peek(c.Key())
+	e := c.DB.Look(c.Key())
 	if !e.Exists() {
 		return c.Reply.Simple("none")
 	}

@@ -105,33 +105,41 @@ func replyMatches(c *shard.Call, t *lcsTable, least int64, withLength bool) {
 type lcsTable struct {
 	a, b   []byte
 	length int
-	up     []uint64 // bit (i-1)*len(b)+(j-1): L(i-1,j) > L(i,j-1)
+	// up has the bit (i-1)*len(b)+(j-1) set where L(i-1,j) > L(i,j-1). Where the
+	// bytes are alike it means nothing.
+	up []uint64
 }
 
 func newLCSTable(a, b []byte, walkable bool) *lcsTable {
 	t := &lcsTable{a: a, b: b}
 	row := make([]uint32, len(b)+1) // L(i,·), on its way from L(i-1,·)
 	if walkable {
-		t.up = make([]uint64, (len(a)*len(b)+63)/64)
+		t.up = make([]uint64, len(a)*len(b)/64+1)
 	}
-	at := 0
+	// Which bytes are alike is hard to predict, so the inner loop is written for
+	// conditional moves: it has no branch but the one that puts 64 bits away.
+	at, word := uint(0), uint64(0)
 	for _, x := range a {
 		var diagonal, left uint32 // L(i-1,j-1), L(i,j-1)
-		for j, y := range b {
-			above := row[j+1]
-			switch {
-			case x == y:
-				left = diagonal + 1
-			case above > left:
-				left = above
-				if walkable {
-					t.up[at>>6] |= 1 << (at & 63)
-				}
+		above := row[1:]
+		for j, y := range b[:len(above)] {
+			over := above[j]
+			up := (uint64(left) - uint64(over)) >> 63 // 1 when over > left
+			best := max(over, left)
+			if x == y {
+				best = diagonal + 1
 			}
-			row[j+1] = left
-			diagonal = above
-			at++
+			word |= up << (at & 63)
+			above[j] = best
+			diagonal, left = over, best
+			if at++; at&63 == 0 && walkable {
+				t.up[at>>6-1] = word
+				word = 0
+			}
 		}
+	}
+	if walkable {
+		t.up[at>>6] |= word
 	}
 	t.length = int(row[len(b)])
 	return t

@@ -52,7 +52,7 @@ func setWith(c *shard.Call) error {
 		}
 	case o.expiry.timed():
 		setUntil(c, key, value, at)
-		c.Effect(wordSet, key, value, wordPXAT, millis(at))
+		c.Effect(wordSet, key, value, wordPXAT, c.Int(at))
 	default:
 		if o.expiry == keepExpiry && e.Exists() {
 			at = e.Deadline()
@@ -100,7 +100,7 @@ func getex(c *shard.Call) error {
 	case o.expiry.timed():
 		c.DB.SetDeadline(key, e, at)
 		c.Event(shard.EventGeneric, "expire", key)
-		c.Effect(wordPExpireAt, key, millis(at))
+		c.Effect(wordPExpireAt, key, c.Int(at))
 	case o.expiry == persistExpiry && e.Deadline() != 0:
 		c.DB.SetDeadline(key, e, 0)
 		c.Event(shard.EventGeneric, "persist", key)
@@ -151,7 +151,7 @@ func msetex(c *shard.Call) error {
 		}
 	case o.expiry.timed():
 		setPairs(c, pairs, at)
-		when := millis(at)
+		when := c.Int(at)
 		for i := 0; i < len(pairs); i += 2 {
 			c.Effect(wordSet, pairs[i], pairs[i+1], wordPXAT, when)
 		}

@@ -73,7 +73,7 @@ var Family = engine.Family{Name: "string", Commands: []engine.Command{{
 	Since:   "1.0.0", Complexity: "O(N) where N is the number of keys to retrieve.",
 	Syntax: "key [key ...]", Tips: []string{"request_policy:multi_shard"},
 }, {
-	Name: "MSET", Arity: -3, Run: mset, Merge: engine.MergeFirst,
+	Name: "MSET", Arity: -3, Run: mset, Merge: engine.MergeFirst, Check: pairsComplete,
 	Flags: engine.Write | engine.DenyOOM, Keys: engine.KeyRange(1, -1, 2, "OW update"),
 	Summary: "Makes several keys hold strings, all at one moment.",
 	Since:   "1.0.1", Complexity: "O(N) where N is the number of keys to set.",
@@ -239,7 +239,7 @@ func setFor(c *shard.Call, unit expiry, invalid resp.Error) error {
 		return err
 	}
 	setUntil(c, key, value, at)
-	c.Effect(wordSet, key, value, wordPXAT, millis(at))
+	c.Effect(wordSet, key, value, wordPXAT, c.Int(at))
 	return c.Reply.OK()
 }
 
@@ -299,10 +299,18 @@ var (
 	errArityDelEx  = resp.WrongArity("delex")
 )
 
+// pairsComplete refuses a key without a value before any pair is written.
+func pairsComplete(args [][]byte) error {
+	if len(args)%2 == 0 {
+		return errArityMSet
+	}
+	return nil
+}
+
 // MSET key value [key value ...]
 func mset(c *shard.Call) error {
-	if len(c.Args)%2 == 0 {
-		return errArityMSet
+	if err := pairsComplete(c.Args); err != nil {
+		return err
 	}
 	setPairs(c, c.Args[1:], 0)
 	return c.Reply.OK()
@@ -348,7 +356,7 @@ func appendTo(c *shard.Call) error {
 		return resp.ErrStringTooLong
 	}
 	if e.Exists() {
-		copy(resize(c, key, e, had+len(value))[had:], value)
+		copy(c.DB.Resize(key, e, had+len(value))[had:], value)
 	} else {
 		c.DB.Set(key, value, 0)
 	}
@@ -422,7 +430,7 @@ func setrange(c *shard.Call) error {
 		return resp.ErrStringTooLong
 	}
 	n = max(n, int(offset)+len(value))
-	copy(resize(c, key, e, n)[offset:], value)
+	copy(c.DB.Resize(key, e, n)[offset:], value)
 	c.Event(shard.EventString, "setrange", key)
 	return c.Reply.Int(int64(n))
 }

@@ -45,19 +45,3 @@ func replyValue(c *shard.Call, e keyspace.Entry) error {
 	}
 	return c.Reply.Bulk(e.Bytes())
 }
-
-// resize makes the string of key n raw bytes long and returns them for writing;
-// a key that is absent comes into being.
-func resize(c *shard.Call, key []byte, e keyspace.Entry, n int) []byte {
-	if !e.Exists() {
-		e = c.DB.SetBytes(key, nil, 0)
-	}
-	return c.DB.Resize(key, e, n)
-}
-
-// millis is the text of a time for an effect, which needs it until after the
-// handler has returned. Times of this millennium fit an allocation so small that
-// the runtime packs several into one.
-func millis(at int64) []byte {
-	return strconv.AppendInt(make([]byte, 0, 15), at, 10)
-}

@@ -190,11 +190,15 @@ func TestHyperKV(t *testing.T) {
 		t.Run(a.name, func(t *testing.T) {
 			cfg := cfg
 			cfg.Logf = t.Logf
-			network, addr := testkit.BinaryStarter(t, a.opts)
-			cfg.HyperKV = Endpoint{network, addr}
+			s := testkit.StartBinary(t, "--worker-threads", strconv.Itoa(a.opts.Shards),
+				"--shard-inline="+strconv.FormatBool(a.opts.Inline))
+			cfg.HyperKV = Endpoint{s.Network, s.Addr}
 			t.Logf("HYPERKV_FUZZ_SEED=%d", cfg.Seed)
 			report, err := Run(context.Background(), cfg)
 			t.Log(report)
+			if !s.Running() {
+				t.Errorf("the server has ended:\n%s", s.Log())
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

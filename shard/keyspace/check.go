@@ -36,12 +36,12 @@ func (d *DB) checkIndex(x *index, volatile *int, requested *int64) {
 	entries := 0
 	invariant.Assert(len(x.rejected) == 0, "rejected entries that nobody took")
 	for i := 0; i < len(x.directory); {
-		s := segment(x.directory[i])
+		s := x.entry(uint64(i))
 		h := s.header()
 		first, n := x.span(s)
 		invariant.Assert(first == i && int(h.place&(1<<depthBits-1)) == s.depth(), "a segment is not at its place")
 		for j := range n {
-			invariant.Assert(x.directory[i+j] == uint64(s), "directory entries of one segment differ")
+			invariant.Assert(x.entry(uint64(i+j)) == s, "directory entries of one segment differ")
 		}
 		i += n
 		invariant.Assert(x.arena.Live(h.self), "a segment that was freed")

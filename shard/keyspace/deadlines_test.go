@@ -40,7 +40,7 @@ func TestDeadlinesAgreeWithAModel(t *testing.T) {
 			}
 			return now + r.Int64N(spans[seed%4])
 		}
-		for range 40_000 {
+		for range effort(40_000) {
 			key := fmt.Sprint("key", r.IntN(8000))
 			_, exists := w.model[key]
 			switch op := r.IntN(10); {
@@ -81,7 +81,7 @@ func TestDeadlinesAgreeWithAModel(t *testing.T) {
 // TestManyKeysWithOneDeadline is the stampede: all keys of a database expire in
 // the same millisecond. No step may take long, in whatever order they came.
 func TestManyKeysWithOneDeadline(t *testing.T) {
-	const keys = 300_000
+	keys := effort(300_000)
 	d := filled(keys, func(int) int64 { return 1000 })
 	defer d.Close()
 	if d.NextDue(999).Exists() {

@@ -16,3 +16,11 @@ func eventually(t *testing.T, done func() bool) {
 	}
 	t.Fatal("it did not come about in five seconds")
 }
+
+// effort scales how much a test does.
+func effort(n int) int {
+	if underRace {
+		return n / 10
+	}
+	return n
+}

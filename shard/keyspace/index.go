@@ -74,7 +74,7 @@ func spread(hash uint64) uint64 {
 // places of the stash. When none is free the segment grows by a few buckets,
 // and a segment of the largest size splits in two. So each step moves a few
 // hundred entries and none depends on how many keys there are, except that the
-// directory doubles now and then (eight bytes per several hundred keys).
+// directory doubles now and then, by and by.
 //
 // Keys whose hashes agree in all bits that matter find no place here, however
 // often their segment splits. Nobody has them by chance, but xxhash is easily
@@ -90,8 +90,9 @@ type index struct {
 	// The DB takes them over before its operation ends.
 	rejected []ds.Ref
 
-	// directory entries: address of the segment << 16 | depth << 8 | buckets.
-	directory []uint64
+	directory []uint64 // see directory.go
+	former    []uint64 // the directory before it doubled, until all is carried over
+	carried   int      // words of former
 	shift     uint                  // 32 - depth of the directory
 	depths    [prefixBits + 1]int32 // segments by depth
 	segments  int
@@ -197,15 +198,9 @@ func (s segment) firstTag(home int) uint64 {
 	return (uint64(home)<<tagBits + n - 1) / n
 }
 
-func (x *index) at(hash uint64) segment {
-	return segment(x.directory[spread(hash)>>(x.shift&63)])
-}
-
-func (x *index) directoryDepth() int { return 32 - int(x.shift) }
-
 // bytes returns what the index occupies.
 func (x *index) bytes() int64 {
-	return x.arena.Bytes() + int64(cap(x.directory))*8
+	return x.arena.Bytes() + int64(len(x.directory)+len(x.former))*8
 }
 
 // put finds a place for an entry, or returns false.
@@ -276,9 +271,12 @@ func (s segment) putAll(items []item) int {
 // place for it.
 func (x *index) insert(hash uint64, ref ds.Ref, records *ds.Arena) bool {
 	if len(x.directory) == 0 {
-		x.directory = make([]uint64, 1)
+		x.directory = ds.NewWords(1)
 		x.shift = 32
 		x.install(x.build(nil, 0, 0, bucketsMin))
+	}
+	if x.former != nil {
+		x.carry()
 	}
 	for {
 		s := x.at(hash)
@@ -398,19 +396,9 @@ func (x *index) build(items []item, place uint32, depth, size int) segment {
 
 // install puts a segment into the directory entries of its place.
 func (x *index) install(s segment) {
-	first, n := x.span(s)
-	entries := x.directory[first : first+n]
-	for i := range entries {
-		entries[i] = uint64(s)
-	}
+	x.point(s)
 	x.depths[s.depth()]++
 	x.segments++
-}
-
-// span returns the directory entries of a segment.
-func (x *index) span(s segment) (first, n int) {
-	place := int(s.header().place >> depthBits)
-	return place >> (prefixBits - x.directoryDepth()), 1 << (x.directoryDepth() - s.depth())
 }
 
 // discard frees a segment, after its entries have moved elsewhere.
@@ -458,15 +446,6 @@ func (x *index) split(s segment, items []item, records *ds.Arena) {
 	x.discard(s)
 	x.install(left)
 	x.install(right)
-}
-
-func (x *index) double() {
-	x.shift--
-	doubled := make([]uint64, 2*len(x.directory))
-	for i, s := range x.directory {
-		doubled[2*i], doubled[2*i+1] = s, s
-	}
-	x.directory = doubled
 }
 
 // locate returns the bucket and the slot of an entry. A nil bucket means that
@@ -563,7 +542,7 @@ func (x *index) reduce(s segment, records *ds.Arena) {
 	if s.depth() > 0 {
 		place := h.place >> depthBits
 		twin := place ^ 1<<(prefixBits-s.depth())
-		other := segment(x.directory[twin>>(prefixBits-x.directoryDepth())])
+		other := x.atPlace(uint64(twin))
 		sum := int(h.count + other.header().count)
 		if other.depth() == s.depth() && sum*100 <= bucketsMax*slotsPerBucket*mergePercent {
 			items := x.gather(other, x.gather(s, room[:0], records), records)
@@ -580,29 +559,17 @@ func (x *index) reduce(s segment, records *ds.Arena) {
 	}
 }
 
-// halve shrinks a directory that is deeper than needed by two levels, so that
-// it does not double again soon.
-func (x *index) halve() {
-	for depth := x.directoryDepth(); depth > 1 && x.depths[depth] == 0 && x.depths[depth-1] == 0; depth-- {
-		halved := make([]uint64, len(x.directory)/2)
-		for i := range halved {
-			halved[i] = x.directory[2*i]
-		}
-		x.directory = halved
-		x.shift++
-	}
-}
-
 func (x *index) close() {
 	x.arena.Close()
+	ds.FreeWords(x.directory)
+	ds.FreeWords(x.former)
 	*x = index{secret: x.secret}
 }
 
 // move gives a segment another place in the arena.
 func (x *index) move(ref ds.Ref) {
 	h := (*header)(x.arena.At(ref))
-	first := int(h.place>>depthBits) >> (prefixBits - x.directoryDepth())
-	s := segment(x.directory[first])
+	s := x.atPlace(uint64(h.place >> depthBits))
 	invariant.Assert(s.header() == h, "the directory disagrees with a segment about its place")
 	n := bucketBytes * (s.buckets() + 1)
 	to := x.arena.Alloc(n)
@@ -610,9 +577,6 @@ func (x *index) move(ref ds.Ref) {
 	copy((*[bucketBytes * (bucketsMax + 1)]byte)(p)[:n], (*[bucketBytes * (bucketsMax + 1)]byte)(x.arena.At(ref))[:n])
 	fresh := segment(uint64(uintptr(p))<<16 | uint64(s)&0xffff)
 	fresh.header().self = to
-	_, span := x.span(s)
-	for i := range span {
-		x.directory[first+i] = uint64(fresh)
-	}
+	x.point(fresh)
 	x.arena.Free(ref, n)
 }

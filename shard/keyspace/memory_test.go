@@ -46,7 +46,7 @@ func TestOverheadPerKey(t *testing.T) {
 // TestMemoryComesBack deletes nine keys of ten at random and compacts: what is
 // left fits into little more than a tenth.
 func TestMemoryComesBack(t *testing.T) {
-	const keys = 300_000
+	keys := effort(300_000)
 	debug.FreeOSMemory()
 	mapped, resident := ds.MappedBytes(), residentBytes()
 	d := filled(keys, func(i int) int64 { return int64(i%2) * int64(i) })
@@ -76,7 +76,7 @@ func TestMemoryComesBack(t *testing.T) {
 	if u.Resident > u.Total()*14/10+256<<10 {
 		t.Errorf("after compaction %d keys hold %+v", left, u)
 	}
-	if now := residentBytes() - resident; now > full/5 {
+	if now := residentBytes() - resident; !underRace && now > full/5 {
 		t.Errorf("the process holds %d bytes, and held %d with ten times the keys", now, full)
 	}
 	if d.Compact(64) {
@@ -105,7 +105,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	eventually(t, func() bool { return ds.MappedBytes() == mapped })
 	debug.FreeOSMemory()
-	if now := residentBytes(); now > resident+8<<20 {
+	if now := residentBytes(); !underRace && now > resident+8<<20 {
 		t.Errorf("%d bytes more are resident than before", now-resident)
 	}
 }
@@ -143,7 +143,7 @@ func TestAppendIsAmortised(t *testing.T) {
 		t.Errorf("appending a million bytes moved the record %d times", moves)
 	}
 	for size < 64<<20 {
-		size += 64 << 10
+		size += 256 << 10
 		e, _ = w.db.Resize(hash, e, size)
 	}
 	if u := w.db.Usage(); u.Large > int64(size)+16<<10 {

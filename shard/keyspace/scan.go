@@ -51,7 +51,7 @@ func (d *DB) scan(x *index, cursor uint64, visit func(Entry)) (next uint64) {
 	tag := cursor & tagMask
 	depth := int(cursor >> cursorTagBits & (1<<depthBits - 1))
 	place := cursor >> (cursorTagBits + depthBits)
-	s := segment(x.directory[place>>(prefixBits-x.directoryDepth())])
+	s := x.atPlace(place)
 	if s.depth() < depth {
 		tag = 0
 	}
@@ -65,7 +65,7 @@ func (d *DB) scan(x *index, cursor uint64, visit func(Entry)) (next uint64) {
 	if place >= 1<<prefixBits {
 		return 0
 	}
-	following := segment(x.directory[place>>(prefixBits-x.directoryDepth())])
+	following := x.atPlace(place)
 	return place<<(cursorTagBits+depthBits) | uint64(following.depth())<<cursorTagBits
 }
 
@@ -168,7 +168,7 @@ func (d *DB) sample(x *index, r uint64, n int, visit func(Entry)) {
 		return
 	}
 	place := spread(mix(&r)) >> (32 - prefixBits)
-	s := segment(x.directory[place>>(prefixBits-x.directoryDepth())])
+	s := x.atPlace(place)
 	first, skip := s, s.home(mix(&r)&tagMask)
 	count := func(e Entry) {
 		if n > 0 {
@@ -189,7 +189,7 @@ func (d *DB) sample(x *index, r uint64, n int, visit func(Entry)) {
 		}
 		home = 0
 		place = (uint64(s.header().place>>depthBits) + 1<<(prefixBits-s.depth())) & (1<<prefixBits - 1)
-		s = segment(x.directory[place>>(prefixBits-x.directoryDepth())])
+		s = x.atPlace(place)
 		if s == first && skip == 0 {
 			return
 		}

@@ -21,7 +21,7 @@ func TestScanUnderChurn(t *testing.T) {
 		// Grow to a multiple and shrink again, over and over, while scanning.
 		next, gone := stay, stay
 		if seed%2 == 0 { // begin large, so that segments merge
-			for ; next < 40_000; next++ {
+			for limit := effort(40_000); next < limit; next++ {
 				w.put(name(next), "x", 0, 0)
 			}
 		}
@@ -70,7 +70,7 @@ func TestScanWithArbitraryCursors(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 3))
 	for _, keys := range []int{0, 1, 100, 30_000} {
 		d := filled(keys, nil)
-		for range 20_000 {
+		for range effort(20_000) {
 			d.Scan(r.Uint64()>>r.IntN(64), func(e Entry) { e.Key() })
 		}
 		d.Scan(math.MaxUint64, func(Entry) {})
@@ -80,7 +80,7 @@ func TestScanWithArbitraryCursors(t *testing.T) {
 
 // TestRandomIsFair draws from databases in different states of fill.
 func TestRandomIsFair(t *testing.T) {
-	for _, keys := range []int{1, 2, 10, 300, 700, 3000} {
+	for _, keys := range []int{1, 2, 10, 300, 700, effort(3000)} {
 		d := filled(2*keys, nil)
 		var buf [16]byte
 		for i := range keys {
