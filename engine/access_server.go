@@ -36,3 +36,7 @@ func Help(c *Context) error { return help(c) }
 
 // MaxMemory is the limit on memory, 0 for none.
 func (e *Engine) MaxMemory() int64 { return e.limits.maxMemory.Load() }
+
+// Positions returns where the keys of args are that the specification covers. It
+// tolerates any arguments.
+func (k *KeySpec) Positions(args [][]byte) []int { return k.positions(args, nil) }

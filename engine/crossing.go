@@ -9,49 +9,61 @@ import (
 	"hyperkv/shard"
 )
 
-// crossingScratch is where a loop plans a command over several shards.
+// crossingScratch is where a loop plans commands over several shards.
 type crossingScratch struct {
 	call   shard.Call
-	shards []*shard.Shard
-	taken  []bool // by shard index
-	keys   []int  // positions of the keys in the arguments
-	hashes []uint64
+	shards []*shard.Shard // of the group or command that runs, in ascending order
+	// taken marks the shards of the command at hand, all of them those of the
+	// whole group, both by shard index.
+	taken, all []bool
+	keys       []int // positions of the keys in the arguments
+	hashes     []uint64
+}
+
+func (x *crossingScratch) begin(e *Engine) {
+	if x.taken == nil {
+		x.taken = make([]bool, len(e.Shards.Shards))
+		x.all = make([]bool, len(e.Shards.Shards))
+	}
+	clear(x.taken)
+	x.keys, x.hashes = x.keys[:0], x.hashes[:0]
 }
 
 // add includes a shard.
 func (x *crossingScratch) add(sh *shard.Shard) { x.taken[sh.Index] = true }
 
-func (x *crossingScratch) begin(e *Engine) {
-	if x.taken == nil {
-		x.taken = make([]bool, len(e.Shards.Shards))
+// only returns the index of the shard of a command that needs just one, -1 when
+// it needs several. A command without keys where some belong, say because of a
+// count that does not fit, runs on any shard: its body finds the right words.
+func (x *crossingScratch) only(e *Engine) int {
+	only := -1
+	for i, in := range x.taken {
+		if in {
+			if only >= 0 {
+				return -1
+			}
+			only = i
+		}
 	}
-	clear(x.taken)
-	x.shards = x.shards[:0]
-	x.keys = x.keys[:0]
+	return max(only, 0)
 }
 
-// finish lists the included shards in ascending order.
-func (x *crossingScratch) finish(e *Engine) {
+// join adds the shards of the command at hand to those of the group.
+func (x *crossingScratch) join() {
 	for i, in := range x.taken {
+		x.all[i] = x.all[i] || in
+	}
+}
+
+// finish lists the shards of the group in ascending order and forgets the group.
+func (x *crossingScratch) finish(e *Engine) {
+	x.shards = x.shards[:0]
+	for i, in := range x.all {
 		if in {
 			x.shards = append(x.shards, e.Shards.Shards[i])
 		}
 	}
-}
-
-// plan finds the keys of a command and the shards it needs, at least one.
-func (x *crossingScratch) plan(e *Engine, c *Command, args [][]byte) error {
-	x.begin(e)
-	if err := x.include(e, c, args); err != nil {
-		return err
-	}
-	x.finish(e)
-	if len(x.shards) == 0 {
-		// No keys where some belong, say a count that does not fit: the command's
-		// body finds the right words on any shard.
-		x.shards = append(x.shards, e.Shards.Shards[0])
-	}
-	return nil
+	clear(x.all)
 }
 
 // include adds the shards of one command.
@@ -82,17 +94,24 @@ func (x *crossingScratch) include(e *Engine, c *Command, args [][]byte) error {
 	}
 	for _, at := range x.keys[from:] {
 		key := args[at]
-		x.add(e.Shards.Of(shard.RouteHash(key, shard.Hash(key))))
+		hash := shard.Hash(key)
+		x.hashes = append(x.hashes, hash)
+		x.add(e.Shards.Of(shard.RouteHash(key, hash)))
 	}
 	return nil
 }
 
-// cross runs a command that needs several shards, or long: at once if they are
-// all free, as a transaction if not.
+// cross runs a command by itself that needs all shards, or many keys on several,
+// or long: at once if its shards are all free, as a transaction if not.
 func (s *Session) cross(c *Command, args [][]byte, drop bool) {
 	l := s.loop
 	e := l.engine
 	x := &l.crossing
+	x.join()
+	x.finish(e)
+	if len(x.shards) == 0 {
+		x.shards = append(x.shards, e.Shards.Shards[0])
+	}
 	s.info.commands.Add(1)
 	if !c.Is(Long) && !e.foreignOnly && e.Shards.EnterAll(x.shards) {
 		w := s.answer()

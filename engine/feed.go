@@ -7,12 +7,10 @@ import (
 )
 
 const (
-	// inputKeepBytes is the largest input buffer that an idle client keeps.
-	inputKeepBytes = 16 << 10
 	// outputHoldBytes is how much a client may leave unread before its commands wait.
-	outputHoldBytes = 16 << 20
+	outputHoldBytes = 8 << 20
 	// outputResumeBytes is how little must be left unread to go on.
-	outputResumeBytes = 4 << 20
+	outputResumeBytes = 2 << 20
 	// inputHeldBytes bounds what a client may send while it reads no replies; one
 	// that sends more is closed.
 	inputHeldBytes = 64 << 20
@@ -58,20 +56,10 @@ func (s *Session) keep(data []byte) {
 		s.close()
 		return
 	}
-	have := len(s.input) + len(data)
-	if need := s.parser.Need(); need > cap(s.input) && need > have && need <= 4*have && s.hold == holdNone {
-		// A large argument is on its way, and enough of it is here to believe in
-		// the rest: make room for it once.
-		grown := make([]byte, len(s.input), need+inputSlackBytes)
-		copy(grown, s.input)
-		s.input = grown
-	}
+	s.makeRoom(len(data))
 	s.input = append(s.input, data...)
 	s.publishBuffers()
 }
-
-// inputSlackBytes is left behind a large argument for what ends the command.
-const inputSlackBytes = 1 << 10
 
 // resume goes on with the input that waits.
 func (s *Session) resume() {
@@ -82,13 +70,9 @@ func (s *Session) resume() {
 	used := s.process(input)
 	if s.closing || s.closed {
 		s.input = nil
-	} else if used == len(input) {
-		s.input = s.input[:0]
-		if cap(s.input) > inputKeepBytes {
-			s.input = nil
-		}
 	} else if used > 0 {
 		s.input = s.input[:copy(s.input, input[used:])]
+		s.distrust()
 	}
 	s.publishBuffers()
 	s.send()
@@ -100,8 +84,13 @@ func (s *Session) process(data []byte) (used int) {
 	l := s.loop
 	b := &l.burst
 	for s.hold == holdNone && !s.closing {
+		if s.pipeline.full(s.replySize) {
+			s.hold = holdFence
+			break
+		}
 		complete := true
-		for b.count < l.burstLimit && s.hold == holdNone && !s.closing {
+		limit := s.burstLimit()
+		for b.count < limit && s.hold == holdNone && !s.closing {
 			mark := len(b.args)
 			args, n, err := s.parser.Next(data[used:], s.limits(), b.args)
 			if err != nil {
@@ -127,7 +116,11 @@ func (s *Session) process(data []byte) (used int) {
 				break
 			}
 		}
+		count, before := b.count, len(l.output)
 		s.flush()
+		if added := len(l.output) - before; added > 0 && count > 0 {
+			s.learnReply(added / count)
+		}
 		s.pace()
 		if !complete {
 			break
@@ -137,20 +130,26 @@ func (s *Session) process(data []byte) (used int) {
 	return used
 }
 
-// pace sends large output on before more is made, stops a client that does not
-// read, and fits the size of the next burst to the replies of this one.
-func (s *Session) pace() {
-	l := s.loop
-	switch {
-	case len(l.output) < outputBurstBytes:
-		if l.burstLimit < burstMax {
-			l.burstLimit = min(2*l.burstLimit, burstMax)
-		}
-		return
-	case l.burstLimit > 1:
-		l.burstLimit = max(l.burstLimit/4, 1)
+// burstLimit is how many commands the next burst may have: as many as come to
+// outputBurstBytes of replies, judging by those before.
+func (s *Session) burstLimit() int {
+	if s.replySize <= outputBurstBytes/burstMax {
+		return burstMax
 	}
-	if !s.closing {
+	return max(outputBurstBytes/s.replySize, 1)
+}
+
+// learnReply notes the size of a reply that the client was sent.
+func (s *Session) learnReply(size int) { s.replySize = max(size, s.replySize/2) }
+
+// replySizeFirst is what the replies to a new client are taken for: its first
+// bursts are short, in case it asks for much.
+const replySizeFirst = outputBurstBytes / 4
+
+// pace sends large output on before more is made, and so stops a client that does
+// not read.
+func (s *Session) pace() {
+	if len(s.loop.output) >= outputBurstBytes && !s.closing {
 		s.send()
 	}
 }
@@ -185,6 +184,11 @@ func (s *Session) send() {
 		s.out.Close()
 		return
 	}
+	s.holdDeaf()
+}
+
+// holdDeaf stops a client that leaves too much unread.
+func (s *Session) holdDeaf() {
 	if s.out.Unsent() > outputHoldBytes && s.hold == holdNone {
 		s.hold = holdOutput
 		s.out.NotifyDrained(outputResumeBytes, s.drained)
@@ -218,6 +222,9 @@ func (s *Session) drained() {
 // release ends the session's hold and goes on with its input.
 func (s *Session) release() {
 	s.hold = holdNone
+	if !s.closed {
+		s.holdDeaf()
+	}
 	s.resume()
 }
 

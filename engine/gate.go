@@ -19,7 +19,11 @@ func (s *Session) dispatch(args [][]byte) bool {
 		key := args[c.simpleKey]
 		hash := shard.Hash(key)
 		s.info.command.Store(c)
-		l.burst.add(c, args, hash, s.db, e.Shards.IndexOf(shard.RouteHash(key, hash)), false)
+		if l.burst.across.count > 0 {
+			args = l.flushKeeping(s, args)
+		}
+		g := l.burst.group(e.Shards.IndexOf(shard.RouteHash(key, hash)))
+		l.burst.add(g, c, args, s.db, false).hash = hash
 		return true
 	}
 	c, err := s.resolve(c, args)
@@ -50,7 +54,8 @@ func (s *Session) dispatch(args [][]byte) bool {
 func (s *Session) plain(c *Command) bool {
 	e := s.loop.engine
 	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected) == 0 && c.Start == nil &&
-		!e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0)
+		!e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0) &&
+		(c.Flags&Write == 0 || !e.limits.replicasMissing())
 }
 
 // fits says whether a command may have n arguments, its name included.
@@ -96,8 +101,18 @@ func (s *Session) gate(c *Command, args [][]byte) error {
 	if s.multi != nil && c.Is(NoMulti) {
 		return resp.Error("ERR Command not allowed inside a transaction")
 	}
-	if max := e.limits.maxMemory.Load(); max > 0 && (c.Is(DenyOOM) || s.multi != nil && !c.Is(Transparent)) && e.Shards.Bytes() > max {
+	flags, queued := c.Flags, false
+	if m := s.multi; m != nil {
+		queued = !c.Is(Transparent)
+		if c.aborts {
+			flags |= m.flags // EXEC does what is queued
+		}
+	}
+	if max := e.limits.maxMemory.Load(); max > 0 && (flags&DenyOOM != 0 || queued) && e.Shards.Bytes() > max {
 		return resp.ErrOOM
+	}
+	if flags&Write != 0 && e.limits.replicasMissing() {
+		return resp.ErrNoReplicas
 	}
 	if c.Check != nil {
 		return c.Check(args)
@@ -133,9 +148,9 @@ func (s *Session) Refuse(c *Command, err error) {
 	if s.multi != nil {
 		s.multi.failed = true
 	}
-	if c != nil && c.aborts {
+	if c != nil && c.aborts && err != errExecWithoutMulti {
 		// A refused EXEC ends the transaction, and the watch even without one.
-		if err != resp.ErrExecAbort && err != errExecWithoutMulti {
+		if err != resp.ErrExecAbort {
 			err = resp.ExecAborted(resp.Error(strings.TrimPrefix(err.Error(), "ERR ")))
 		}
 		s.discard()
@@ -235,25 +250,53 @@ func (c *Context) run(counter *shard.CommandCounter, errors *errorCounts) {
 	c.Reply.Proto = c.Session.proto
 }
 
+// flushKeeping runs the burst so far and puts the arguments of the command at
+// hand at the beginning of the next.
+func (l *Loop) flushKeeping(s *Session, args [][]byte) [][]byte {
+	aside := l.setAside(args)
+	s.flush()
+	b := &l.burst
+	b.args = append(b.args[:0], aside...)
+	return b.args[:len(b.args):len(b.args)]
+}
+
+// crossKeysMax is up to how many keys a command over several shards joins a
+// group that runs as a whole; from there on it pays to let each shard do its part.
+const crossKeysMax = 64
+
 // route sends a command on keys to the shards that they live on.
 func (s *Session) route(c *Command, args [][]byte) bool {
 	l := s.loop
 	e := l.engine
-	scratch := &l.crossing
-	if err := scratch.plan(e, c, args); err != nil {
+	b, x := &l.burst, &l.crossing
+	x.begin(e)
+	if err := x.include(e, c, args); err != nil {
 		s.Refuse(c, err)
 		return true
 	}
-	if len(scratch.shards) == 1 && !c.Is(Long) {
-		var hash uint64
-		if c.simpleKey > 0 {
-			hash = shard.Hash(args[c.simpleKey])
-		}
-		l.burst.add(c, args, hash, s.db, scratch.shards[0].Index, s.takeDrop())
+	only := x.only(e)
+	switch {
+	case c.Is(Long) || only < 0 && c.Merge != MergeNone && (c.Scope == ScopeAll || len(x.keys) > crossKeysMax):
+		args = l.setAside(args)
+		s.flush()
+		s.cross(c, args, s.takeDrop())
+		return true
+	case only >= 0 && b.across.count > 0, only < 0 && len(b.touched) > 0:
+		args = l.flushKeeping(s, args)
+	}
+	g := &b.across
+	if only >= 0 {
+		g = b.group(only)
+	} else {
+		x.join()
+	}
+	en := b.add(g, c, args, s.db, s.takeDrop())
+	if c.simpleKey > 0 {
+		en.hash = x.hashes[0]
 		return true
 	}
-	args = l.setAside(args)
-	s.flush()
-	s.cross(c, args, s.takeDrop())
+	from := len(b.keys)
+	b.keys, b.hashes = append(b.keys, x.keys...), append(b.hashes, x.hashes...)
+	en.keys, en.hashes = b.keys[from:], b.hashes[from:]
 	return true
 }

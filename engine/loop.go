@@ -27,17 +27,17 @@ type Loop struct {
 	// depth counts nested entries: closing a connection inside Feed calls back.
 	depth int
 
-	burst burst
-	// burstLimit is how many commands the next burst may have.
-	burstLimit int
-	crossing   crossingScratch
-	current    [][]byte // the arguments of a command that runs behind a flush
-	output     []byte   // what the current Feed has to send
-	scratch    []byte   // replies that are not yet in order
-	batches    *batch   // free list
+	burst    burst
+	crossing crossingScratch
+	current  [][]byte // the arguments of a command that runs behind a flush
+	output   []byte   // what the current Feed has to send
+	scratch  []byte   // replies that are not yet in order
+	batches  *batch   // free list
 
 	counter *shard.CommandCounter // of session commands
 	errors  errorCounts
+	// trusted is the sum of the sessions' own.
+	trusted int
 	// sessions are those open on the loop.
 	sessions map[*Session]struct{}
 }
@@ -51,12 +51,11 @@ type task struct {
 // Any goroutine may call it.
 func (e *Engine) NewLoop(index int, wake func()) *Loop {
 	l := &Loop{
-		engine:     e,
-		index:      index,
-		wake:       wake,
-		counter:    shard.NewCommandCounter(len(e.Table.all)),
-		sessions:   make(map[*Session]struct{}),
-		burstLimit: burstMax,
+		engine:   e,
+		index:    index,
+		wake:     wake,
+		counter:  shard.NewCommandCounter(len(e.Table.all)),
+		sessions: make(map[*Session]struct{}),
 	}
 	l.burst.init(len(e.Shards.Shards))
 	e.mu.Lock()

@@ -77,7 +77,8 @@ func waitNow(c *Context) error { return c.Reply.Int(0) }
 type multi struct {
 	commands []queued
 	bytes    int
-	failed   bool // a command was refused, so EXEC must be, too
+	flags    Flags // of all of them
+	failed   bool  // a command was refused, so EXEC must be, too
 }
 
 type queued struct {
@@ -87,8 +88,11 @@ type queued struct {
 
 // MULTI
 func multiBegin(c *Context) error {
-	if c.Session.multi != nil {
-		return resp.Error("ERR MULTI calls can not be nested")
+	if m := c.Session.multi; m != nil {
+		// The client has lost track of its transactions. Redis would still run the
+		// one under way; as in Valkey, EXEC refuses it.
+		m.failed = true
+		return resp.ErrMultiNested
 	}
 	c.Session.multi = new(multi)
 	c.Session.info.multi.Store(0)
@@ -145,7 +149,9 @@ func startWatch(s *Session, c *Command, args [][]byte) bool {
 		s.info.watch.Store(s.client.Watch)
 	}
 	s.info.watching.Store(s.info.watching.Load() + int32(len(args)-1))
-	return s.route(c, args)
+	done := s.route(c, args)
+	s.flush() // args are the loop's, and the next command's will be there
+	return done
 }
 
 // WATCH key [key ...]
@@ -160,6 +166,7 @@ func watch(c *shard.Call) error {
 func (s *Session) queue(c *Command, args [][]byte) {
 	m := s.multi
 	m.commands = append(m.commands, queued{command: c, args: cloneArgs(args)})
+	m.flags |= c.Flags
 	for _, arg := range args {
 		m.bytes += len(arg)
 	}
@@ -203,6 +210,7 @@ func multiExec(s *Session, c *Command, _ [][]byte) bool {
 	if s.client.Watch != nil {
 		s.client.Watch.AddShards(x.add)
 	}
+	x.join()
 	x.finish(e)
 	t := &execution{session: s, commands: m.commands, drop: s.takeDrop(), exec: c}
 	if len(x.shards) == 0 || !long && !e.foreignOnly && e.Shards.EnterAll(x.shards) {

@@ -42,6 +42,21 @@ type pipeline struct {
 	bytes int // ready bytes that wait
 }
 
+const (
+	// pipelineMax is how many replies a client may be waiting for; its further
+	// commands wait until some have come.
+	pipelineMax = 1024
+	// pipelineBytes is how much the replies under way should come to.
+	pipelineBytes = 2 << 20
+)
+
+// full says that enough is under way, given the usual size of a reply: work that was
+// handed to busy shards brings its replies however slowly the client reads.
+func (p *pipeline) full(replySize int) bool {
+	waiting := len(p.slots) - p.first
+	return waiting >= pipelineMax || waiting*replySize >= pipelineBytes
+}
+
 // slot is one reply to come, or a run of bytes that are ready.
 type slot struct {
 	pending *pending
@@ -92,6 +107,7 @@ func (p *pipeline) advance(out []byte) []byte {
 					reply = reply[work.replies[sl.part].start:work.replies[sl.part].end]
 				}
 				out = append(out, reply...)
+				work.session.learnReply(len(reply))
 			}
 			if work.slots--; work.slots == 0 && work.free != nil {
 				work.free()

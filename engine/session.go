@@ -35,7 +35,10 @@ type Session struct {
 	out    Outlet
 	client shard.Client
 	parser resp.Parser
-	input  []byte // bytes that wait to be parsed
+	input  []byte // bytes that wait to be parsed; see input.go
+	// inputPeak is the most that has waited since the last tick, trusted the room
+	// that was made for what has only been announced.
+	inputPeak, trusted int
 
 	db    int
 	proto int
@@ -47,6 +50,8 @@ type Session struct {
 	muted bool // the reply of the session command under way is unwanted
 	// replies that cannot leave yet, in the order of the requests.
 	pipeline pipeline
+	// replySize is about how large the larger replies of late were.
+	replySize int
 
 	authenticated bool
 	closing       bool // nothing more is read; closes once the replies are out
@@ -118,7 +123,7 @@ const (
 func (l *Loop) Open(out Outlet, conn ConnInfo) (*Session, error) {
 	e := l.engine
 	e.Totals.ConnectionsReceived.Add(1)
-	s := &Session{loop: l, out: out, proto: 2}
+	s := &Session{loop: l, out: out, proto: 2, replySize: replySizeFirst}
 	s.info.conn = conn
 	s.info.created = time.Now()
 	s.info.multi.Store(-1)
@@ -163,6 +168,7 @@ func (s *Session) forget() {
 	s.dropWatch()
 	s.loop.engine.Monitors.remove(s)
 	s.input = nil
+	s.distrust()
 	s.multi = nil
 }
 
@@ -299,11 +305,7 @@ func (s *Session) tick(now time.Time) {
 		return
 	}
 	s.checkOutput(millis)
-	// An input buffer that once grew for a large command is given back.
-	if len(s.input) == 0 && cap(s.input) > inputKeepBytes {
-		s.input = nil
-		s.publishBuffers()
-	}
+	s.trimInput(time.Duration(millis-s.info.lastActive.Load()) * time.Millisecond)
 }
 
 // checkOutput closes a client that leaves more unread than its class may.

@@ -42,9 +42,14 @@ type Call struct {
 	Client *Client
 	// Command identifies the command in the statistics.
 	Command int
-	// FirstHash is Hash(Args[FirstKey]), when FirstKey > 0.
+	// Keys are positions of keys in Args and Hashes their Hash, in the order in
+	// which the handler will most likely ask for them; or FirstKey and FirstHash
+	// say the same of a single key. None of it is needed, it only saves hashing.
+	Keys      []int
+	Hashes    []uint64
 	FirstKey  int
 	FirstHash uint64
+	nextKey   int // where in Keys the handler is
 
 	// only is the shard of a call that needs one; nil when shards has several.
 	only   *Shard
@@ -76,6 +81,7 @@ func (c *Call) Begin(database int, args [][]byte) {
 	c.DB = DB{call: c, Number: database}
 	c.changes = 0
 	c.FirstKey = 0
+	c.Keys, c.nextKey = nil, 0
 	c.digits = c.digits[:0]
 }
 
@@ -165,11 +171,20 @@ func (c *Call) shardOf(key []byte, hash uint64) *Shard {
 
 // hashOf returns Hash(key), from the call when the router has computed it.
 func (c *Call) hashOf(key []byte) uint64 {
-	if c.FirstKey > 0 && len(key) > 0 {
-		first := c.Args[c.FirstKey]
-		if len(first) == len(key) && &first[0] == &key[0] {
-			return c.FirstHash
+	if c.FirstKey > 0 && same(c.Args[c.FirstKey], key) {
+		return c.FirstHash
+	}
+	// A handler goes through its keys in order and asks for each several times.
+	for i := c.nextKey; i < len(c.Keys) && i <= c.nextKey+1; i++ {
+		if same(c.Args[c.Keys[i]], key) {
+			c.nextKey = i
+			return c.Hashes[i]
 		}
 	}
 	return Hash(key)
+}
+
+// same says whether a and b are the same bytes in memory.
+func same(a, b []byte) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
 }

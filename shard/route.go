@@ -3,11 +3,11 @@ package shard
 import (
 	"bytes"
 
-	"github.com/cespare/xxhash/v2"
+	"hyperkv/shard/keyspace"
 )
 
 // Hash is the hash under which a database files key.
-func Hash(key []byte) uint64 { return xxhash.Sum64(key) }
+func Hash(key []byte) uint64 { return keyspace.Hash(key) }
 
 // RouteHash returns the hash that decides on which shard key lives, given
 // Hash(key). A key with a {tag} lives where its tag lives, so that clients can
@@ -23,5 +23,5 @@ func RouteHash(key []byte, hash uint64) uint64 {
 	if end <= 0 {
 		return hash
 	}
-	return xxhash.Sum64(tag[:end])
+	return keyspace.Hash(tag[:end])
 }

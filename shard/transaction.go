@@ -16,7 +16,8 @@ import (
 // then runs Body with all of them in hand.
 //
 // It is built by one goroutine, then handed to Set.Submit, and belongs to the
-// shards from then on until Done has been called.
+// shards from then on until Done has been called and Submit has returned; then
+// it may be used again.
 type Transaction struct {
 	Shards []*Shard // in ascending order, at least one
 
@@ -57,7 +58,11 @@ func (q *sequencer) lock() {
 // shard that meets t stops there; otherwise it could run its part before another
 // shard knows of t, and a client that saw the first half could read around the second.
 func (q *sequencer) submit(t *Transaction) {
-	t.nodes = make([]Node, len(t.Shards))
+	if cap(t.nodes) < len(t.Shards) {
+		t.nodes = make([]Node, len(t.Shards))
+	}
+	t.nodes = t.nodes[:len(t.Shards)]
+	t.published.Store(false)
 	t.pending.Store(int32(len(t.Shards)))
 	q.lock()
 	for i, s := range t.Shards {

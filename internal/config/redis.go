@@ -21,6 +21,7 @@ func redisKeys() []Key {
 		denyLoading option = func(k *Key) { k.DenyLoading = true }
 		reload      option = func(k *Key) { k.Reload = true }
 		types       option = func(k *Key) { k.Section = secTypes }
+		acts        option = func(k *Key) { k.Effect = Acts }
 		tls         option = func(k *Key) { k.Section = secTLS }
 	)
 	missing := func(sentence string) option {
@@ -181,8 +182,8 @@ func redisKeys() []Key {
 	word("replica-announce-ip slave-announce-ip", "", "Address that a replica tells its primary.")
 	num("replica-announce-port slave-announce-port", "0", 0, 65535, "Port that a replica tells its primary.")
 	num("replica-priority slave-priority", "100", 0, maxInt, "Rank of a replica for failover.")
-	num("min-replicas-to-write min-slaves-to-write", "0", 0, maxInt, "Replicas without which writes are refused.")
-	num("min-replicas-max-lag min-slaves-max-lag", "10", 0, maxInt, "Seconds of lag up to which a replica counts.")
+	num("min-replicas-to-write min-slaves-to-write", "0", 0, maxInt, "Replicas without which writes are refused.", acts)
+	num("min-replicas-max-lag min-slaves-max-lag", "10", 0, maxInt, "Seconds of lag up to which a replica counts; 0 asks for no replicas.", acts)
 	num("repl-ping-replica-period repl-ping-slave-period", "10", 1, maxInt, "Seconds between pings to replicas.")
 	num("repl-timeout", "60", 1, maxInt, "Seconds after which a silent link is broken.")
 	add("repl-backlog-size", "1048576", size{min: 1, max: max64, clampMin: 16 << 10}, "Size of the replication backlog.")

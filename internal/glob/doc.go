@@ -8,7 +8,8 @@
 // It is the dialect of KEYS, SCAN, PSUBSCRIBE, CONFIG GET and the ACL, with its
 // corners as they are: an open class ends where the pattern ends, a lone
 // backslash at the end stands for itself, bytes in a range are compared as
-// signed numbers, and nothing but the empty pattern matches the empty string.
+// signed numbers, nothing but the empty pattern matches the empty string, and a
+// pattern of more than a thousand stars matches nothing.
 // (Where Redis lets "*" match everything, it looks at the pattern before it
 // matches; so must the caller.)
 //

@@ -27,6 +27,11 @@ func special(c byte) bool { return c == '*' || c == '?' || c == '[' || c == '\\'
 // empty string included.
 func IsAll(pattern []byte) bool { return len(pattern) == 1 && pattern[0] == '*' }
 
+// starsMax is how many stars with something behind them a pattern may have; one
+// with more matches nothing. Redis recurses at a star and stops there. Nothing
+// here needs the bound, but a pattern must select the same keys on both.
+const starsMax = 1000
+
 func match(p, s []byte, fold bool) bool {
 	if len(s) == 0 {
 		return len(p) == 0
@@ -34,6 +39,7 @@ func match(p, s []byte, fold bool) bool {
 	// rest is the pattern behind the last star seen, from is where in s it was
 	// last tried; there is none while rest is nil.
 	var rest, from []byte
+	stars := 0
 	for len(s) > 0 {
 		if len(p) > 0 && p[0] == '*' {
 			for len(p) > 0 && p[0] == '*' {
@@ -43,6 +49,9 @@ func match(p, s []byte, fold bool) bool {
 				return true
 			}
 			rest = p
+			if stars++; stars > starsMax {
+				return false
+			}
 			if s = skip(p, s, fold); s == nil {
 				return false
 			}

@@ -4,7 +4,8 @@ import "hyperkv/shard/ds"
 
 // Compact moves at most budget records or index segments out of sparse slabs,
 // so that the slabs can be given back to the system. It returns true if another
-// call would find more to do. Entries become invalid.
+// call would find more to do. Entries become invalid. A move costs one to two
+// microseconds, most of it cache misses.
 func (d *DB) Compact(budget int) (more bool) {
 	for range 4 {
 		switch d.cursor {
@@ -24,6 +25,7 @@ func (d *DB) Compact(budget int) (more bool) {
 		}
 		d.cursor = (d.cursor + 1) % 4
 	}
+	d.check()
 	return false
 }
 

@@ -31,6 +31,7 @@ func (d *DB) Volatile() int { return d.deadlines.count }
 // Close gives back all memory at once. The DB must not be used afterwards. Safe
 // to call from another goroutine when the shard cannot reach the DB any more.
 func (d *DB) Close() {
+	d.check()
 	d.index.close()
 	if d.crowd != nil {
 		d.crowd.close()

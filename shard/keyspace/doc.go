@@ -13,8 +13,8 @@
 // insert, delete or expiry does more than a few hundred entries' work.
 //
 // Nothing here knows about commands, time or randomness: deadlines are numbers
-// handed in, and so are access words and seeds. A DB belongs to its shard's
-// turn; it has no locks.
+// handed in, and so are access words and seeds (the one secret of crowd.go never
+// shows). A DB belongs to its shard's turn; it has no locks.
 //
 // DESIGN.md beside this file draws the layouts and gives the measurements.
 // Start with Find in db.go, then put.go.

@@ -90,9 +90,9 @@ type index struct {
 	// The DB takes them over before its operation ends.
 	rejected []ds.Ref
 
-	directory []uint64 // see directory.go
-	former    []uint64 // the directory before it doubled, until all is carried over
-	carried   int      // words of former
+	directory []uint64              // see directory.go
+	former    []uint64              // the directory before it doubled, until all is carried over
+	carried   int                   // words of former
 	shift     uint                  // 32 - depth of the directory
 	depths    [prefixBits + 1]int32 // segments by depth
 	segments  int

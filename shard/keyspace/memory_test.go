@@ -159,3 +159,51 @@ func TestAppendIsAmortised(t *testing.T) {
 		t.Errorf("left: %+v", w.db.Usage())
 	}
 }
+
+// TestLongDirectory grows a database beyond the point from where the directory
+// doubles by and by, and empties it again.
+func TestLongDirectory(t *testing.T) {
+	keys := 1_600_000
+	if underRace || testing.Short() {
+		t.Skip("needs many keys")
+	}
+	d := New()
+	defer d.Close()
+	var buf [16]byte
+	doublings := 0
+	r := rand.New(rand.NewPCG(1, 6))
+	for i := range keys {
+		key := benchKey(&buf, uint64(i))
+		before := len(d.index.directory)
+		d.PutBytes(Hash(key), key, nil, 0, 0)
+		if len(d.index.directory) != before {
+			doublings++
+		}
+		key = benchKey(&buf, r.Uint64N(uint64(i+1)))
+		if !d.Find(Hash(key), key).Exists() {
+			t.Fatalf("a key is lost after %d", i)
+		}
+		if d.index.former != nil && i%40_000 == 0 {
+			d.checkIndex(&d.index, new(int), new(int64))
+		}
+	}
+	if len(d.index.directory) <= 2*directoryAtOnce {
+		t.Fatalf("the directory has only %d entries", len(d.index.directory))
+	}
+	seen := 0
+	for cursor := uint64(0); ; {
+		if cursor = d.Scan(cursor, func(Entry) { seen++ }); cursor == 0 {
+			break
+		}
+	}
+	if seen != keys {
+		t.Errorf("a scan at rest saw %d of %d keys", seen, keys)
+	}
+	for i := range keys {
+		key := benchKey(&buf, uint64(i))
+		d.Delete(Hash(key), d.Find(Hash(key), key))
+	}
+	if d.Bytes() != 0 {
+		t.Errorf("left: %+v", d.Usage())
+	}
+}

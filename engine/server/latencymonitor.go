@@ -1,0 +1,261 @@
+package server
+
+import (
+	"sort"
+	"sync"
+	"time"
+
+	"hyperkv/engine"
+	"hyperkv/shard"
+)
+
+// The events that the latency monitor knows.
+const (
+	eventCommand     = "command"
+	eventFastCommand = "fast-command"
+	eventExpireCycle = "expire-cycle"
+)
+
+const (
+	// samplesMax is how many samples of an event are kept, as in Redis.
+	samplesMax = 160
+	// watchEvery is how often the monitor looks.
+	watchEvery = 100 * time.Millisecond
+)
+
+// latencySample is the longest that an event took within a second.
+type latencySample struct{ second, millis int64 }
+
+type latencyEvent struct {
+	name    string
+	samples []latencySample // oldest first, at least one
+	max     int64
+}
+
+// latencyMonitor notes events that took at least latency-monitor-threshold. It
+// does not stand in anybody's way: it compares what shards and loops publish
+// about commands and expiry with what they had published a moment before. The
+// counters tell when something slow has run and how long it took, to within a
+// quarter when several commands of one name ran since the last look.
+//
+// Safe for concurrent use.
+type latencyMonitor struct {
+	mu     sync.Mutex
+	noted  map[string]*latencyEvent
+	active bool // a goroutine is watching
+
+	// What the last look saw. Owned by the watching goroutine.
+	commands map[int]shard.CommandStats
+	lag      [shard.LagBuckets]uint64
+	lagSum   uint64
+}
+
+// latencyMonitors are the monitors of the servers in this process, by *engine.Engine.
+var latencyMonitors sync.Map
+
+// Attach makes the latency monitor of a server follow latency-monitor-threshold.
+// Without it the monitor begins when a command first asks for it.
+func Attach(e *engine.Engine) { monitorOf(e) }
+
+// monitorOf returns the monitor of a server, which it starts if need be.
+func monitorOf(e *engine.Engine) *latencyMonitor {
+	if m, ok := latencyMonitors.Load(e); ok {
+		return m.(*latencyMonitor)
+	}
+	m := &latencyMonitor{noted: make(map[string]*latencyEvent)}
+	if other, loaded := latencyMonitors.LoadOrStore(e, m); loaded {
+		return other.(*latencyMonitor)
+	}
+	go func() {
+		<-e.ShutdownRequested()
+		latencyMonitors.Delete(e)
+	}()
+	m.follow(e, e.Params.String("latency-monitor-threshold"))
+	e.Params.OnChange("latency-monitor-threshold", func(value string) error {
+		m.follow(e, value)
+		return nil
+	})
+	return m
+}
+
+// follow starts watching when there is a threshold; watch ends by itself.
+func (m *latencyMonitor) follow(e *engine.Engine, threshold string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if threshold != "0" && !m.active {
+		m.active = true
+		m.commands = nil
+		m.look(e, 0) // what was before does not count
+		go m.watch(e)
+	}
+}
+
+// watch looks until the threshold is 0 or the server stops.
+func (m *latencyMonitor) watch(e *engine.Engine) {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for idle := false; ; {
+		select {
+		case <-ticker.C:
+		case <-e.ShutdownRequested():
+			return
+		}
+		m.mu.Lock()
+		threshold := e.Params.Int("latency-monitor-threshold")
+		if threshold == 0 && idle {
+			m.active = false
+			m.mu.Unlock()
+			return
+		}
+		// The value is in force only after the subscribers were told, so a
+		// threshold of 0 ends it the second time.
+		idle = threshold == 0
+		m.look(e, threshold)
+		m.mu.Unlock()
+	}
+}
+
+// look compares the counters with the last time; events from threshold
+// milliseconds on are noted, none when it is 0.
+func (m *latencyMonitor) look(e *engine.Engine, threshold int64) {
+	now := e.NowMillis() / 1000
+	if m.commands == nil {
+		m.commands = make(map[int]shard.CommandStats)
+	}
+	for _, c := range e.Table.All() {
+		s := e.CommandStats(c.ID())
+		before := m.commands[c.ID()]
+		if s.Calls == before.Calls {
+			continue
+		}
+		m.commands[c.ID()] = s
+		if s.Calls < before.Calls { // CONFIG RESETSTAT
+			before = shard.CommandStats{}
+		}
+		millis := slowest(&s, &before) / int64(time.Millisecond)
+		if threshold > 0 && millis >= threshold {
+			name := eventCommand
+			if c.Is(engine.Fast) {
+				name = eventFastCommand
+			}
+			m.note(name, now, millis)
+		}
+	}
+	stats := e.Stats()
+	before, sum := m.lag, m.lagSum
+	m.lag, m.lagSum = stats.Lag, stats.LagSumMillis
+	if millis := latest(stats.Lag, before, int64(stats.LagSumMillis-sum)); threshold > 0 && millis >= threshold && e.Shards.ActiveExpiry.Load() {
+		m.note(eventExpireCycle, now, millis)
+	}
+}
+
+// slowest is how many nanoseconds the longest of the calls took that are in s
+// and not in before.
+func slowest(s, before *shard.CommandStats) int64 {
+	left := int64(s.Nanos - before.Nanos)
+	top := -1
+	for b := range s.Latency {
+		n := int64(s.Latency[b] - before.Latency[b])
+		if n == 0 {
+			continue
+		}
+		if top >= 0 {
+			left -= bucketStart(top) // of one that is not the longest
+		}
+		left -= (n - 1) * bucketStart(b)
+		top = b
+	}
+	if top < 0 {
+		return 0
+	}
+	return max(bucketStart(top), min(left, shard.LatencyBucketEnd(top)))
+}
+
+func bucketStart(b int) int64 {
+	if b == 0 {
+		return 0
+	}
+	return shard.LatencyBucketEnd(b - 1)
+}
+
+// latest is by how many milliseconds the latest of the keys was late that have
+// expired since before was read; total is the sum of their lags.
+func latest(lag, before [shard.LagBuckets]uint64, total int64) int64 {
+	top, count := -1, uint64(0)
+	for b := range lag {
+		if lag[b] > before[b] {
+			top = b
+			count += lag[b] - before[b]
+		}
+	}
+	switch {
+	case top < 0:
+		return 0
+	case count == 1:
+		return total
+	}
+	return min(total, 1<<top-1)
+}
+
+// note adds a sample. m.mu is held.
+func (m *latencyMonitor) note(name string, second, millis int64) {
+	e := m.noted[name]
+	if e == nil {
+		e = &latencyEvent{name: name}
+		m.noted[name] = e
+	}
+	e.max = max(e.max, millis)
+	if last := len(e.samples) - 1; last >= 0 && e.samples[last].second == second {
+		e.samples[last].millis = max(e.samples[last].millis, millis)
+		return
+	}
+	if len(e.samples) == samplesMax {
+		e.samples = append(e.samples[:0], e.samples[1:]...)
+	}
+	e.samples = append(e.samples, latencySample{second, millis})
+}
+
+// events are copies of all events by name.
+func (m *latencyMonitor) events() []latencyEvent {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]latencyEvent, 0, len(m.noted))
+	for _, e := range m.noted {
+		all = append(all, e.clone())
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].name < all[j].name })
+	return all
+}
+
+func (m *latencyMonitor) event(name string) (e latencyEvent, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if found := m.noted[name]; found != nil {
+		return found.clone(), true
+	}
+	return latencyEvent{}, false
+}
+
+func (e *latencyEvent) clone() latencyEvent {
+	c := *e
+	c.samples = append([]latencySample(nil), e.samples...)
+	return c
+}
+
+// reset forgets the named events, or all, and says how many there were.
+func (m *latencyMonitor) reset(names []string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(names) == 0 {
+		n = len(m.noted)
+		clear(m.noted)
+		return n
+	}
+	for _, name := range names {
+		if m.noted[name] != nil {
+			delete(m.noted, name)
+			n++
+		}
+	}
+	return n
+}

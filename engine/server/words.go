@@ -1,0 +1,53 @@
+package server
+
+import (
+	"strings"
+
+	"hyperkv/engine"
+	"hyperkv/resp"
+)
+
+// is says whether an argument is the given word, which is in upper case.
+func is(arg []byte, word string) bool {
+	if len(arg) != len(word) {
+		return false
+	}
+	for i, c := range arg {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// wordsOf are arguments in lower case.
+func wordsOf(args [][]byte) []string {
+	words := make([]string, len(args))
+	for i, arg := range args {
+		words[i] = strings.ToLower(string(arg))
+	}
+	return words
+}
+
+// subcommandSyntax is the answer to a subcommand with arguments that make no sense.
+func subcommandSyntax(c *engine.Context) error {
+	return resp.SubcommandSyntax(c.Command.Parent().FullName(), c.Args[1])
+}
+
+// unavailable is the answer to what this version cannot do yet.
+func unavailable(what string) error {
+	return resp.Error("ERR " + what + " not available in this version of HyperKV")
+}
+
+// helpRow is the row of HELP where the family's own would lack categories.
+func helpRow(categories string) engine.Command {
+	return engine.Command{
+		Name: "HELP", Arity: 2, Session: engine.Help, Categories: categories,
+		Flags:   engine.Loading | engine.Stale | engine.Immediate,
+		Summary: "Prints the subcommands and what they do.",
+		Since:   "5.0.0", Complexity: "O(1)",
+	}
+}
