@@ -63,6 +63,23 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Closed says whether the session has ended, by Close or otherwise.
+func (c *Client) Closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// Fresh says whether the session is as it was when it was opened: database 0, no
+// transaction, nothing watched, replies switched on.
+func (c *Client) Fresh() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.session
+	return !c.closed && s.db == 0 && s.multi == nil && s.client.Watch == nil && s.reply == replyOn && s.proto == 3 &&
+		s.authenticated && s.info.flags.Load() == 0
+}
+
 // Do runs one command and returns its reply. An error reply is a value of kind
 // resp.KindError, not an error; errors mean that there is no reply.
 func (c *Client) Do(args ...string) (resp.Value, error) {

@@ -69,7 +69,7 @@ type Engine struct {
 // Totals are counters over the whole server. Safe for concurrent use.
 type Totals struct {
 	ConnectionsReceived, ConnectionsRejected atomic.Uint64
-	BytesIn, BytesOut                        atomic.Uint64
+	bytesIn, bytesOut                        atomic.Uint64 // of loops that are gone
 	EvictedClients, OutputLimitClosed        atomic.Uint64
 	InputLimitClosed                         atomic.Uint64
 	AuthFailures                             atomic.Uint64
@@ -206,6 +206,17 @@ func (e *Engine) Calls() (n uint64) {
 	return n + e.retired.Calls()
 }
 
+// Traffic is how many bytes have come from clients and gone to them.
+func (e *Engine) Traffic() (in, out uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.loops {
+		in += l.bytesIn.Load()
+		out += l.bytesOut.Load()
+	}
+	return in + e.Totals.bytesIn.Load(), out + e.Totals.bytesOut.Load()
+}
+
 // Stats adds up what all shards have counted, and the errors of the loops.
 func (e *Engine) Stats() (sum shard.Stats) {
 	for _, s := range e.Shards.Shards {
@@ -235,7 +246,7 @@ func (e *Engine) ResetStats(c *shard.Call) {
 		l.post(l.resetStats)
 	}
 	t := &e.Totals
-	for _, counter := range []*atomic.Uint64{&t.ConnectionsReceived, &t.ConnectionsRejected, &t.BytesIn, &t.BytesOut,
+	for _, counter := range []*atomic.Uint64{&t.ConnectionsReceived, &t.ConnectionsRejected, &t.bytesIn, &t.bytesOut,
 		&t.EvictedClients, &t.OutputLimitClosed, &t.InputLimitClosed, &t.AuthFailures} {
 		counter.Store(0)
 	}

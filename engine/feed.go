@@ -24,7 +24,7 @@ const (
 func (s *Session) Feed(data []byte) {
 	l := s.loop
 	l.enter()
-	l.engine.Totals.BytesIn.Add(uint64(len(data)))
+	l.bytesIn.Add(uint64(len(data)))
 	s.info.bytesIn.Add(uint64(len(data)))
 	switch {
 	case s.hold != holdNone:
@@ -202,7 +202,7 @@ func (s *Session) write(p []byte) {
 	if s.closed {
 		return
 	}
-	s.loop.engine.Totals.BytesOut.Add(uint64(len(p)))
+	s.loop.bytesOut.Add(uint64(len(p)))
 	s.info.bytesOut.Add(uint64(len(p)))
 	s.out.Write(p)
 	if s.out.Unsent() > 0 {

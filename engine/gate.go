@@ -148,6 +148,9 @@ func (s *Session) Refuse(c *Command, err error) {
 	if s.multi != nil {
 		s.multi.failed = true
 	}
+	if c != nil && c.aborts {
+		s.showExec(c)
+	}
 	if c != nil && c.aborts && err != errExecWithoutMulti {
 		// A refused EXEC ends the transaction, and the watch even without one.
 		if err != resp.ErrExecAbort {

@@ -35,7 +35,9 @@ type Loop struct {
 	batches  *batch   // free list
 
 	counter *shard.CommandCounter // of session commands
-	errors  errorCounts
+	// bytesIn and bytesOut count the traffic; written by the loop only.
+	bytesIn, bytesOut atomic.Uint64
+	errors            errorCounts
 	// trusted is the sum of the sessions' own.
 	trusted int
 	// sessions are those open on the loop.
@@ -74,6 +76,8 @@ func (l *Loop) Close() {
 		if other == l {
 			e.loops = append(e.loops[:i], e.loops[i+1:]...)
 			e.retired.Merge(l.counter)
+			e.Totals.bytesIn.Add(l.bytesIn.Load())
+			e.Totals.bytesOut.Add(l.bytesOut.Load())
 			return
 		}
 	}
@@ -177,6 +181,8 @@ func (l *Loop) Tick(now time.Time) {
 
 func (l *Loop) resetStats() {
 	l.counter.Reset()
+	l.bytesIn.Store(0)
+	l.bytesOut.Store(0)
 	l.errors.reset()
 }
 

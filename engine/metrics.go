@@ -25,10 +25,11 @@ func (e *Engine) WriteMetrics(w io.Writer) {
 	m.single("hyperkv_connected_clients", "gauge", "Clients that are connected.", float64(e.ClientCount()))
 	m.single("hyperkv_blocked_clients", "gauge", "Clients that wait in a blocking command or a pause.", float64(e.BlockedCount()))
 	t := &e.Totals
+	in, out := e.Traffic()
 	m.single("hyperkv_connections_total", "counter", "Connections accepted or refused.", float64(t.ConnectionsReceived.Load()))
 	m.single("hyperkv_rejected_connections_total", "counter", "Connections refused because of maxclients.", float64(t.ConnectionsRejected.Load()))
-	m.single("hyperkv_net_input_bytes_total", "counter", "Bytes read from clients.", float64(t.BytesIn.Load()))
-	m.single("hyperkv_net_output_bytes_total", "counter", "Bytes written to clients.", float64(t.BytesOut.Load()))
+	m.single("hyperkv_net_input_bytes_total", "counter", "Bytes read from clients.", float64(in))
+	m.single("hyperkv_net_output_bytes_total", "counter", "Bytes written to clients.", float64(out))
 	m.single("hyperkv_output_limit_disconnections_total", "counter", "Clients closed because they left too much unread.", float64(t.OutputLimitClosed.Load()))
 	m.single("hyperkv_input_limit_disconnections_total", "counter", "Clients closed because they sent too much at once.", float64(t.InputLimitClosed.Load()))
 

@@ -44,10 +44,10 @@ func (m *monitors) remove(s *Session) {
 
 func (s *Session) isMonitor() bool { return s.info.flags.Load()&flagMonitor != 0 }
 
-// feed shows a command to all monitors. It renders the line once; each monitor
-// gets it on its own loop.
+// feed shows a command to all monitors, unless it is about the administration of
+// the server. It renders the line once; each monitor gets it on its own loop.
 func (m *monitors) feed(by *Session, db int, c *Command, args [][]byte) {
-	if c.Is(Admin) && c.fullName != "config|set" && c.fullName != "config|get" && c.parent == nil {
+	if c.Is(Admin) {
 		return
 	}
 	now := time.Now()

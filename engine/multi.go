@@ -241,8 +241,6 @@ type execution struct {
 	commands []queued
 	exec     *Command
 	drop     bool
-	// counter takes what session commands count when another goroutine runs them.
-	counter *shard.CommandCounter
 }
 
 // runWhole runs the transaction on the goroutine of the last shard to arrive;
@@ -252,10 +250,9 @@ func (t *execution) runWhole() {
 	w := resp.Writer{Proto: t.session.proto}
 	var call shard.Call
 	call.Bind(l.engine.Shards, t.txn.Shards...)
-	counter := shard.NewCommandCounter(len(l.engine.Table.all))
-	t.run(&call, &w, counter, &l.errors)
+	// The loop's counter is not ours here; a shard's, whose turn we have, is.
+	t.run(&call, &w, t.txn.Shards[0].CommandCounter(), &l.errors)
 	t.reply = w.Buf
-	t.finished = func() { l.counter.Merge(counter) }
 }
 
 // run executes the queued commands under the turns of all shards they need.
@@ -275,6 +272,7 @@ func (t *execution) run(call *shard.Call, w *resp.Writer, counter *shard.Command
 	if failed {
 		w.NullArray()
 		counter.Ran(t.exec.id, clock.Monotonic()-start)
+		s.showExec(t.exec)
 		return
 	}
 	w.Array(len(t.commands))
@@ -300,7 +298,13 @@ func (t *execution) run(call *shard.Call, w *resp.Writer, counter *shard.Command
 	call.EndUnit()
 	call.Reply, call.Client = nil, nil
 	counter.Ran(t.exec.id, clock.Monotonic()-start)
-	if e.Monitors.any() {
-		e.Monitors.feed(s, s.db, t.exec, [][]byte{[]byte("exec")})
+	s.showExec(t.exec)
+}
+
+// showExec tells monitors that a transaction is over, after all that it did and
+// also when it did nothing.
+func (s *Session) showExec(c *Command) {
+	if m := &s.loop.engine.Monitors; m.any() {
+		m.feed(s, s.db, c, [][]byte{[]byte("exec")})
 	}
 }

@@ -12,8 +12,6 @@ type pending struct {
 	replies []replyRange
 	slots   int  // how many slots of the pipeline wait for it
 	done    bool // the loop has seen it finished
-	// finished, if set, is called on the loop before the replies leave.
-	finished func()
 	// free, if set, is called on the loop when the last reply has left.
 	free func()
 }
@@ -31,7 +29,7 @@ func (p *pending) reset() {
 		p.reply = nil
 	}
 	p.reply, p.replies = p.reply[:0], p.replies[:0]
-	p.session, p.done, p.slots, p.finished = nil, false, 0, nil
+	p.session, p.done, p.slots = nil, false, 0
 }
 
 // pipeline holds the replies that cannot leave yet because one before them is
@@ -123,9 +121,6 @@ func (p *pipeline) advance(out []byte) []byte {
 // completed is called on the loop when work for the session has finished.
 func (s *Session) completed(p *pending) {
 	p.done = true
-	if p.finished != nil {
-		p.finished()
-	}
 	l := s.loop
 	if s.closed {
 		// Nobody reads any more; what the work holds is still given back.

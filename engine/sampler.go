@@ -19,7 +19,8 @@ const samplesKept = 16
 
 // sample reads the counters. Called by the engine's upkeep.
 func (s *sampler) sample(e *Engine, now time.Time) {
-	totals := [3]uint64{e.Calls(), e.Totals.BytesIn.Load(), e.Totals.BytesOut.Load()}
+	in, out := e.Traffic()
+	totals := [3]uint64{e.Calls(), in, out}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if elapsed := now.Sub(s.last).Seconds(); !s.last.IsZero() && elapsed > 0 {

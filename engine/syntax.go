@@ -10,10 +10,11 @@ type Argument struct {
 	Name string
 	// Type is one of Redis' argument types: string, integer, double, key,
 	// pattern, unix-time, pure-token, oneof, block.
-	Type     string
+	Type string
+	// Display is what to show for the argument; groups have none.
 	Display  string
 	Token    string
-	KeySpec  int // index of the key specification a key belongs to
+	KeySpec  int // of a key: index of its key specification
 	Optional bool
 	Multiple bool
 	// MultipleToken repeats the token with every value.
@@ -21,18 +22,28 @@ type Argument struct {
 	Arguments     []Argument
 }
 
-// ParseSyntax reads the notation in which a command's row describes its arguments:
+// ParseSyntax reads the notation in which a command's row describes its
+// arguments. It is that of the reference documentation, with names for groups:
 //
 //	key                      a value; the type follows from the name (see typeOf)
 //	name:integer             a value with its type said
-//	EX seconds               a token and its value
 //	NX                       a token alone
+//	EX seconds               a token and its value
 //	[ ... ]                  optional
-//	a | b                    one of
-//	( ... )                  several that belong together, or a grouped choice
-//	x [x ...]                one or more; [x [x ...]] none or more
-//	(a b) [(a b) ...]        pairs, one or more; [TOKEN x [TOKEN x ...]] with its token each time
-//	<name> in front of ( or [ names the group: condition(NX | XX)
+//	( ... )                  several that belong together, a block
+//	a | b                    one of; with brackets of either kind around it
+//	name( ... ) name[ ... ]  the same with the group's name; else it has that of its first member
+//	TOKEN ( ... )            a group that follows a token, which belongs to it as a whole
+//	TOKEN a b                the same for plain values, if they are all that a
+//	                         group or alternative holds; the block is named after the token
+//	x [x ...]                one or more of x, whatever x is
+//	[x [x ...]]              none or more
+//	[TOKEN x [TOKEN x ...]]  none or more, each with its token
+//
+// What stands between [ and ...] is there for the reader: a repetition is one of
+// what stands before it, each with its token when it begins with one. The names
+// of keys that are found by one and the same key specification share its number:
+// they are counted from 0, and COMMAND DOCS stops at the last specification.
 func ParseSyntax(s string) ([]Argument, error) {
 	p := syntaxParser{tokens: splitSyntax(s), text: s}
 	args, err := p.sequence("")
@@ -104,6 +115,11 @@ func (p *syntaxParser) sequence(name string) ([]Argument, error) {
 				return current, nil
 			}
 			alternatives = append(alternatives, current)
+			for _, alternative := range alternatives {
+				if len(alternative) == 0 {
+					return nil, p.fail("empty alternative")
+				}
+			}
 			return []Argument{oneOf(name, alternatives)}, nil
 		case "|":
 			p.at++
@@ -120,7 +136,7 @@ func (p *syntaxParser) sequence(name string) ([]Argument, error) {
 					return nil, p.fail("nothing to repeat")
 				}
 				current[len(current)-1].Multiple = true
-				current[len(current)-1].MultipleToken = arg.MultipleToken
+				current[len(current)-1].MultipleToken = arg.MultipleToken && current[len(current)-1].Token != ""
 				continue
 			}
 			current = append(current, arg)
@@ -137,7 +153,7 @@ func oneOf(name string, alternatives [][]Argument) Argument {
 		}
 		a.Arguments = append(a.Arguments, block("", alternative))
 	}
-	if a.Name == "" && len(a.Arguments) > 0 {
+	if a.Name == "" {
 		a.Name = a.Arguments[0].Name
 	}
 	return a
@@ -153,45 +169,112 @@ func block(name string, args []Argument) Argument {
 // argument reads one argument; repeated says that it was a "[x ...]" which
 // repeats the argument before it.
 func (p *syntaxParser) argument() (arg Argument, repeated bool, err error) {
-	name := ""
-	if t := p.peek(); strings.HasPrefix(t, "<") {
-		name = t[1:]
-		p.at++
-	}
+	name := p.groupName()
 	t := p.peek()
 	switch t {
 	case "[":
 		return p.bracket(name)
 	case "(":
-		p.at++
-		args, err := p.sequence(name)
-		if err != nil {
-			return arg, false, err
-		}
-		if p.peek() != ")" {
-			return arg, false, p.fail("missing )")
-		}
-		p.at++
-		if len(args) == 1 && args[0].Type == "oneof" {
-			return args[0], false, nil
-		}
-		return block(name, args), false, nil
+		arg, err := p.group(name)
+		return arg, false, err
 	case "":
 		return arg, false, p.fail("argument missing")
 	}
+	leads := p.at == 0 || strings.Contains("[(|", p.tokens[p.at-1])
 	p.at++
 	if !isToken(t) {
 		return value(t), false, nil
 	}
-	// A token takes the value behind it, if one follows.
-	next := p.peek()
-	if next != "" && !strings.ContainsAny(next, "[]()|<") && !isToken(next) && next != "..." {
-		p.at++
-		arg = value(next)
+	if p.peek() == "(" || strings.HasPrefix(p.peek(), "<") && p.at+1 < len(p.tokens) && p.tokens[p.at+1] == "(" {
+		arg, err := p.group(p.groupName())
 		arg.Token = t
-		return arg, false, nil
+		return arg, false, err
 	}
-	return Argument{Name: strings.ToLower(t), Type: "pure-token", Token: t}, false, nil
+	if !p.atValue() {
+		return Argument{Name: strings.ToLower(t), Type: "pure-token", Display: strings.ToLower(t), Token: t}, false, nil
+	}
+	arg = value(p.peek())
+	p.at++
+	if all := p.values(arg); leads && len(all) > 1 {
+		arg = block(strings.ToLower(t), all)
+	}
+	arg.Token = t
+	return arg, false, nil
+}
+
+// values reads plain values up to the end of the group that begins with a token
+// and the given one. If there is something else it reads nothing.
+func (p *syntaxParser) values(first Argument) []Argument {
+	all, start := []Argument{first}, p.at
+	for p.atValue() {
+		all = append(all, value(p.peek()))
+		p.at++
+	}
+	last := &all[len(all)-1]
+	if end := p.repetitionOf(last.Name); end > 0 && len(all) > 1 {
+		last.Multiple = true
+		p.at = end
+	}
+	if t := p.peek(); t != "" && !strings.Contains(")]|", t) && p.repetitionOf("") == 0 {
+		p.at = start
+		return nil
+	}
+	if len(all) == 1 {
+		p.at = start
+	}
+	return all
+}
+
+// groupName takes the name in front of a bracket, "" if there is none.
+func (p *syntaxParser) groupName() string {
+	if t := p.peek(); strings.HasPrefix(t, "<") {
+		p.at++
+		return t[1:]
+	}
+	return ""
+}
+
+// atValue says that the next is a plain value.
+func (p *syntaxParser) atValue() bool {
+	t := p.peek()
+	return t != "" && t != "..." && !strings.ContainsAny(t, "[]()|<") && !isToken(t)
+}
+
+// repetitionOf returns the position behind "[word ...]", 0 if something else
+// comes next. The empty word stands for any.
+func (p *syntaxParser) repetitionOf(word string) (end int) {
+	if p.peek() != "[" {
+		return 0
+	}
+	p.at++
+	if end, _ = p.repetition(); word != "" && p.peek() != word {
+		end = 0
+	}
+	p.at--
+	return end
+}
+
+// group reads ( ... ).
+func (p *syntaxParser) group(name string) (arg Argument, err error) {
+	p.at++
+	args, err := p.sequence(name)
+	if err != nil {
+		return arg, err
+	}
+	if p.peek() != ")" {
+		return arg, p.fail("missing )")
+	}
+	p.at++
+	if len(args) == 0 {
+		return arg, p.fail("empty group")
+	}
+	if only := args[0]; len(args) == 1 && (only.Type == "oneof" || only.Type == "block" && only.Token != "" && !only.Optional) {
+		if name != "" {
+			only.Name = name
+		}
+		return only, nil
+	}
+	return block(name, args), nil
 }
 
 // bracket reads an optional part, or the repetition of what stands before it.
@@ -209,6 +292,9 @@ func (p *syntaxParser) bracket(name string) (arg Argument, repeated bool, err er
 		return arg, false, p.fail("missing ]")
 	}
 	p.at++
+	if len(args) == 0 {
+		return arg, false, p.fail("empty brackets")
+	}
 	if len(args) == 1 {
 		arg = args[0]
 		if name != "" {
@@ -238,7 +324,11 @@ func (p *syntaxParser) repetition() (end int, token bool) {
 			depth--
 		case "...":
 			if depth == 0 && i+1 < len(p.tokens) && p.tokens[i+1] == "]" {
-				return i + 2, isToken(p.tokens[p.at]) && i > p.at+1
+				begin := p.at
+				for strings.HasPrefix(p.tokens[begin], "<") || p.tokens[begin] == "(" {
+					begin++
+				}
+				return i + 2, isToken(p.tokens[begin])
 			}
 		}
 	}
@@ -257,7 +347,7 @@ func value(word string) Argument {
 	if !said {
 		kind = typeOf(name)
 	}
-	return Argument{Name: name, Type: kind}
+	return Argument{Name: name, Type: kind, Display: name}
 }
 
 // typeOf is the type that a name stands for unless the syntax says otherwise.
@@ -285,4 +375,50 @@ func numberKeySpecs(args []Argument, next *int) {
 		}
 		numberKeySpecs(args[i].Arguments, next)
 	}
+}
+
+// Usage writes arguments as reference documentation does:
+//
+//	key value [NX | XX] [GET] [EX seconds | PX milliseconds | KEEPTTL]
+//	numkeys key [key ...] [AGGREGATE <SUM | MIN | MAX>]
+func Usage(args []Argument) string {
+	parts := make([]string, len(args))
+	for i := range args {
+		parts[i] = args[i].usage()
+	}
+	return strings.Join(parts, " ")
+}
+
+func (a *Argument) usage() string {
+	text, alternatives := a.Display, false
+	switch a.Type {
+	case "pure-token":
+		text = ""
+	case "block":
+		text = Usage(a.Arguments)
+	case "oneof":
+		choices := make([]string, len(a.Arguments))
+		for i := range a.Arguments {
+			choices[i] = a.Arguments[i].usage()
+		}
+		text, alternatives = strings.Join(choices, " | "), true
+	}
+	// Within brackets a choice needs no others.
+	if alternatives && (!a.Optional || a.Multiple || a.Token != "") {
+		text = "<" + text + ">"
+	}
+	single := text
+	if a.Token != "" {
+		text = strings.TrimSpace(a.Token + " " + text)
+		if a.MultipleToken {
+			single = text
+		}
+	}
+	if a.Multiple {
+		text += " [" + single + " ...]"
+	}
+	if a.Optional {
+		return "[" + text + "]"
+	}
+	return text
 }

@@ -2,6 +2,7 @@ package netio
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,14 +17,20 @@ import (
 // another core; each wait for events gives a processor back and fights for it
 // afterwards. On one processor the loops take turns instead, each finds more events
 // per round, and the same replies leave for about half of the scheduling
-// (testdata/pingd is the measure). A saturated processor shows within two samples,
-// and then all of them are handed out.
+// (testdata/pingd is the measure). A saturated processor shows within two samples.
+//
+// Saturation alone does not mean that more would help: a client that waits for
+// each reply keeps one processor busy whatever it gets. So all processors are
+// handed out on trial, and stay only if more work gets done.
 //
 // There is one GOMAXPROCS in a process, so there should be one Processors. It is
 // for a server that has the process to itself; an embedded one leaves it alone.
 type Processors struct {
 	most int
 	used func() time.Duration // processor time of this process so far
+	work func() uint64        // what the process has done so far, say in commands
+	need atomic.Bool
+	wake chan struct{}
 	stop chan struct{}
 	done chan struct{}
 }
@@ -37,19 +44,32 @@ const (
 	procsFull = 0.85
 	procsFits = 0.75
 
-	// procsCalm is how long the work must have been so little, and doubles up to
-	// procsCalmMax whenever giving up a processor turns out to have been wrong.
-	procsCalm    = time.Second
-	procsCalmMax = time.Minute
+	// procsCalm is how long the work must have been so little.
+	procsCalm = time.Second
+
+	// A trial lasts procsTrial after procsSettle, and succeeds when the work has
+	// grown by the factor procsGain. After one that failed the next waits, twice
+	// as long each time up to procsRetryMax.
+	procsSettle   = 40 * time.Millisecond
+	procsTrial    = 160 * time.Millisecond
+	procsGain     = 1.1
+	procsRetry    = time.Second
+	procsRetryMax = 4 * time.Second
+
+	// procsNeeded is how long all processors stay after Need.
+	procsNeeded = 200 * time.Millisecond
 )
 
 // GovernProcessors starts following the load with between 1 and most processors.
-func GovernProcessors(most int) *Processors {
-	return governProcessors(most, cpuTime)
+// work tells how much the process has done since its start; only its growth
+// matters.
+func GovernProcessors(most int, work func() uint64) *Processors {
+	return governProcessors(most, cpuTime, work)
 }
 
-func governProcessors(most int, used func() time.Duration) *Processors {
-	p := &Processors{most: max(most, 1), used: used, stop: make(chan struct{}), done: make(chan struct{})}
+func governProcessors(most int, used func() time.Duration, work func() uint64) *Processors {
+	p := &Processors{most: max(most, 1), used: used, work: work,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	go p.run()
 	return p
 }
@@ -61,26 +81,45 @@ func (p *Processors) Stop() {
 	runtime.GOMAXPROCS(p.most)
 }
 
+// Need hands out all processors at once, because something long is about to run
+// beside the event loops. Any goroutine may call it; it does not block.
+func (p *Processors) Need() {
+	if !p.need.Swap(true) {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
 func (p *Processors) run() {
 	defer close(p.done)
-	g := governor{most: p.most, procs: 1, calm: procsCalm}
+	g := governor{most: p.most, procs: 1}
 	runtime.GOMAXPROCS(g.procs)
 	timer := time.NewTimer(procsSampleIdle)
 	defer timer.Stop()
-	lastUsed, lastAt := p.used(), time.Now()
+	lastUsed, lastWork, lastAt := p.used(), p.work(), time.Now()
 	for {
 		select {
 		case <-p.stop:
 			return
+		case <-p.wake:
 		case <-timer.C:
 		}
-		used, now := p.used(), time.Now()
 		before := g.procs
-		load := float64(used-lastUsed) / float64(now.Sub(lastAt))
-		if g.sample(load, now.Sub(lastAt)); g.procs != before {
+		if p.need.Swap(false) {
+			g.demand()
+		}
+		used, work, now := p.used(), p.work(), time.Now()
+		took := now.Sub(lastAt)
+		load := float64(used-lastUsed) / float64(took)
+		if took >= procsSampleBusy/2 {
+			g.sample(load, float64(work-lastWork)/took.Seconds(), took)
+			lastUsed, lastWork, lastAt = used, work, now
+		}
+		if g.procs != before {
 			runtime.GOMAXPROCS(g.procs)
 		}
-		lastUsed, lastAt = used, now
 		if load < 0.05 {
 			timer.Reset(procsSampleIdle)
 		} else {
@@ -89,29 +128,50 @@ func (p *Processors) run() {
 	}
 }
 
-// governor decides from samples of the load, in processors, how many to use.
+// governor decides from samples how many processors to use. A sample is the load
+// in processors, the work done per second, and how long it took.
 type governor struct {
 	most, procs int
-	calm        time.Duration // what quiet must reach before one is given up
 	quiet       time.Duration // how long the load would have fitted one fewer
-	sinceLower  time.Duration // since one was given up
 	full        int           // samples in a row that were saturated
+	rate        float64       // mean work per second while saturated
+
+	trial    time.Duration // how long the trial has lasted, 0 for none
+	trialFor int           // processors before it
+	tried    float64       // work done in it, after procsSettle
+	triedFor time.Duration // in how much time
+	wait     time.Duration // until the next trial
+	retry    time.Duration // what wait was last
+	needed   time.Duration // how long all must stay
 }
 
-func (g *governor) sample(load float64, took time.Duration) {
-	g.sinceLower += took
+// demand is Processors.Need.
+func (g *governor) demand() {
+	if g.trial == 0 {
+		g.procs = g.most
+	}
+	g.needed = procsNeeded
+}
+
+func (g *governor) sample(load, rate float64, took time.Duration) {
+	g.wait = max(g.wait-took, 0)
+	if g.trial > 0 {
+		g.judge(rate, took)
+		return
+	}
+	if g.needed = max(g.needed-took, 0); g.needed > 0 {
+		return
+	}
 	if load >= procsFull*float64(g.procs) && g.procs < g.most {
 		g.quiet = 0
-		if g.full++; g.full < 2 {
-			return
+		if g.full++; g.full == 1 {
+			g.rate = rate
 		}
-		g.full = 0
-		if g.sinceLower < 2*g.calm {
-			g.calm = min(2*g.calm, procsCalmMax)
-		} else {
-			g.calm = procsCalm
+		g.rate += (rate - g.rate) / 4
+		if g.full >= 2 && g.wait == 0 {
+			g.trial, g.trialFor, g.tried, g.triedFor = 1, g.procs, 0, 0
+			g.procs = g.most
 		}
-		g.procs = g.most
 		return
 	}
 	g.full = 0
@@ -119,10 +179,30 @@ func (g *governor) sample(load float64, took time.Duration) {
 		g.quiet = 0
 		return
 	}
-	if g.quiet += took; g.quiet >= g.calm {
-		g.quiet, g.sinceLower = 0, 0
+	if g.quiet += took; g.quiet >= procsCalm {
+		g.quiet = 0
 		g.procs--
 	}
+}
+
+// judge ends a trial once it has lasted long enough.
+func (g *governor) judge(rate float64, took time.Duration) {
+	if g.trial += took; g.trial > procsSettle {
+		g.tried += rate * took.Seconds()
+		g.triedFor += took
+	}
+	if g.triedFor < procsTrial {
+		return
+	}
+	gained := g.tried/g.triedFor.Seconds() >= procsGain*g.rate
+	g.trial, g.full, g.quiet = 0, 0, 0
+	if gained {
+		g.retry = 0
+		return
+	}
+	g.procs = g.trialFor
+	g.retry = min(max(2*g.retry, procsRetry), procsRetryMax)
+	g.wait = g.retry
 }
 
 // cpuTime is what the process has used so far.

@@ -7,34 +7,39 @@ import (
 	"time"
 )
 
-// All processors when one is saturated, one fewer at a time when the work has
-// fitted for a while, and more patience after having been wrong.
+// All processors on trial when one is saturated, back when nothing was gained,
+// one fewer at a time when the work has fitted for a while.
 func TestGovernor(t *testing.T) {
-	g := governor{most: 4, procs: 1, calm: procsCalm}
-	samples := func(load float64, d time.Duration) {
-		for at := time.Duration(0); at < d; at += procsSampleBusy {
-			g.sample(load, procsSampleBusy)
-		}
-	}
-	f := func(load float64, d time.Duration, want int) {
+	g := governor{most: 4, procs: 1}
+	f := func(load, rate float64, d time.Duration, want int) {
 		t.Helper()
-		if samples(load, d); g.procs != want {
+		for at := time.Duration(0); at < d; at += procsSampleBusy {
+			g.sample(load, rate, procsSampleBusy)
+		}
+		if g.procs != want {
 			t.Fatalf("load %v for %v: %d processors, want %d", load, d, g.procs, want)
 		}
 	}
-	f(0.6, time.Minute, 1)
-	f(0.95, procsSampleBusy, 1) // one sample proves nothing
-	f(0.6, procsSampleBusy, 1)
-	f(0.95, 2*procsSampleBusy, 4)
-	f(3.9, time.Minute, 4)
-	f(1.0, procsCalm, 3)
-	f(1.0, procsCalm, 2)
-	f(1.0, time.Minute, 2)
-	f(0.7, procsCalm, 1)
-	f(0.95, 2*procsSampleBusy, 4) // wrong: patience doubles
-	f(0.5, procsCalm, 4)
-	f(0.5, procsCalm, 3)
-	f(0.5, 4*procsCalm, 1)
+	const trial = procsSettle + procsTrial
+	f(0.6, 1000, time.Minute, 1)
+	f(0.95, 1000, procsSampleBusy, 1) // one sample proves nothing
+	f(0.6, 1000, procsSampleBusy, 1)
+	f(0.95, 1000, 2*procsSampleBusy, 4)
+	f(1.3, 1050, trial, 1)                    // hardly more work: given back
+	f(0.95, 1000, procsRetry-trial, 1)        // and not tried again at once
+	f(0.95, 1000, trial+2*procsSampleBusy, 4) // but after a while
+	f(1.3, 1000, trial, 1)                    // in vain: patience doubles
+	f(0.95, 1000, procsRetry+procsSampleBusy, 1)
+	f(0.95, 1000, procsRetry, 4)
+	f(3.9, 3500, trial, 4) // it helps: they stay
+	f(3.9, 3500, time.Minute, 4)
+	f(1.0, 1000, procsCalm, 3)
+	f(1.0, 1000, procsCalm, 2)
+	f(1.0, 1000, time.Minute, 2)
+	f(0.7, 1000, procsCalm, 1)
+	g.demand()
+	f(0.2, 1000, procsSampleBusy, 4) // something long runs
+	f(0.2, 1000, procsNeeded+4*procsCalm, 1)
 }
 
 func TestProcessors(t *testing.T) {
@@ -45,6 +50,11 @@ func TestProcessors(t *testing.T) {
 	p := governProcessors(3, func() time.Duration {
 		if busy.Load() {
 			return 3 * time.Since(began)
+		}
+		return 0
+	}, func() uint64 {
+		if busy.Load() {
+			return uint64(time.Since(began)) * uint64(runtime.GOMAXPROCS(0))
 		}
 		return 0
 	})

@@ -75,8 +75,13 @@ type Set struct {
 	ExpiryHeld atomic.Int32
 
 	inline bool
+	// onLong is called before a long job runs, if it is set.
+	onLong atomic.Pointer[func()]
 	closed chan struct{}
 }
+
+// OnLong has f called whenever a keeper is about to run a long job. f must not block.
+func (set *Set) OnLong(f func()) { set.onLong.Store(&f) }
 
 // NewSet builds the shards and starts their keepers.
 func NewSet(o Options) *Set {

@@ -13,9 +13,7 @@ func (c *Call) Flush(database int, async bool) {
 func (s *Shard) flush(c *Call, database int, async bool) {
 	db := s.databases[database]
 	if s.watched.any() {
-		s.watched.touchDatabase(database, func(key string) bool {
-			return db != nil && db.Find(Hash([]byte(key)), []byte(key)).Exists()
-		})
+		s.watched.replaced(database, db, nil, c.Now)
 	}
 	if db == nil {
 		return
@@ -38,21 +36,14 @@ func (c *Call) SwapDB(a, b int) {
 		return
 	}
 	for _, s := range c.shards {
-		s.swap(a, b)
+		s.swap(c, a, b)
 	}
 }
 
-func (s *Shard) swap(a, b int) {
+func (s *Shard) swap(c *Call, a, b int) {
 	if s.watched.any() {
-		// A watched key has changed if it is there before or after.
-		has := func(db *keyspace.DB, key string) bool {
-			return db != nil && db.Find(Hash([]byte(key)), []byte(key)).Exists()
-		}
-		either := func(key string) bool {
-			return has(s.databases[a], key) || has(s.databases[b], key)
-		}
-		s.watched.touchDatabase(a, either)
-		s.watched.touchDatabase(b, either)
+		s.watched.replaced(a, s.databases[a], s.databases[b], c.Now)
+		s.watched.replaced(b, s.databases[b], s.databases[a], c.Now)
 	}
 	s.databases[a], s.databases[b] = s.databases[b], s.databases[a]
 	s.stats.dirty++

@@ -120,6 +120,11 @@ func (s *Shard) drain(left *rechecks, keeper bool) drainResult {
 			return handedOver
 		}
 		s.mailbox.pop()
+		if n.long {
+			if f := s.set.onLong.Load(); f != nil {
+				(*f)()
+			}
+		}
 		if n.txn == nil {
 			n.job.RunOn(s)
 			continue

@@ -3,6 +3,8 @@ package shard
 import (
 	"bytes"
 	"sync/atomic"
+
+	"hyperkv/shard/keyspace"
 )
 
 // A WatchSet is the keys that one client watches between WATCH and EXEC. The
@@ -13,7 +15,7 @@ type WatchSet struct {
 	dead atomic.Bool
 	// keys is what is watched. Appended to by Watch, whose call holds all the
 	// shards concerned, and read by the session when it has them again.
-	keys []watchedKey
+	keys []*watchedKey
 }
 
 // A watchedKey is one key of a WatchSet.
@@ -21,7 +23,10 @@ type watchedKey struct {
 	shard    *Shard
 	database int
 	key      []byte
-	expired  bool
+	// expired says that a record is there, but its time had come when the watch
+	// began: that it goes away is then no change (Redis 6.2). Owned by the turn
+	// of shard.
+	expired bool
 }
 
 // AddShards adds the shards that know of the set to shards, each once.
@@ -48,9 +53,7 @@ type watchKey struct {
 // watcher is one client's watch of one key.
 type watcher struct {
 	set *WatchSet
-	// expired says that the key's time had come when the watch began: that it
-	// goes away afterwards is then no change (Redis 6.2).
-	expired bool
+	key *watchedKey
 }
 
 // watchTable finds the watchers of a key. The map exists only while it is used.
@@ -130,8 +133,8 @@ func (t *watchTable) expired(database int, key []byte) {
 	}
 	rest := watchers[:0]
 	for _, w := range watchers {
-		if w.expired {
-			w.expired = false // a later key of that name counts again
+		if w.key.expired {
+			w.key.expired = false // a later key of that name counts again
 			rest = append(rest, w)
 			continue
 		}
@@ -145,18 +148,57 @@ func (t *watchTable) expired(database int, key []byte) {
 	t.keys[at] = rest
 }
 
-// touchDatabase marks the watchers of every key of a database for which exists
-// says that the change concerns it.
-func (t *watchTable) touchDatabase(database int, exists func(key string) bool) {
+// presence is what a database has under a key.
+type presence uint8
+
+const (
+	absent presence = iota
+	stale           // a record whose time has come
+	alive
+)
+
+func presenceIn(db *keyspace.DB, key string, now int64) presence {
+	if db == nil {
+		return absent
+	}
+	e := db.Find(Hash([]byte(key)), []byte(key))
+	switch {
+	case !e.Exists():
+		return absent
+	case e.Deadline() != 0 && e.Deadline() <= now:
+		return stale
+	}
+	return alive
+}
+
+// replaced marks those whose keys change when the contents of a database become
+// those of next, nil for none. Between no key and one that has expired there is
+// no difference to see.
+func (t *watchTable) replaced(database int, old, next *keyspace.DB, now int64) {
 	for at, watchers := range t.keys {
-		if at.database != database || !exists(at.key) {
+		if at.database != database {
 			continue
 		}
-		for _, w := range watchers {
-			w.set.dirty.Store(true)
+		was, will := presenceIn(old, at.key, now), presenceIn(next, at.key, now)
+		if was == absent && will == absent {
+			continue
 		}
-		t.count -= len(watchers)
-		delete(t.keys, at)
+		rest := watchers[:0]
+		for _, w := range watchers {
+			if will == alive || was != absent && !w.key.expired {
+				w.set.dirty.Store(true)
+				t.count--
+				continue
+			}
+			w.key.expired = will == stale
+			rest = append(rest, w)
+		}
+		clear(watchers[len(rest):])
+		if len(rest) == 0 {
+			delete(t.keys, at)
+			continue
+		}
+		t.keys[at] = rest
 	}
 }
 
@@ -165,13 +207,13 @@ func (d DB) Watch(key []byte) {
 	w := d.call.Client.Watch
 	hash := d.call.hashOf(key)
 	s := d.call.shardOf(key, hash)
-	expired := false
+	k := &watchedKey{shard: s, database: d.Number, key: bytes.Clone(key)}
 	if db := s.databases[d.Number]; db != nil {
 		e := db.Find(hash, key)
-		expired = e.Exists() && e.Deadline() != 0 && e.Deadline() <= d.call.Now
+		k.expired = e.Exists() && e.Deadline() != 0 && e.Deadline() <= d.call.Now
 	}
-	if s.watched.add(d.Number, key, watcher{set: w, expired: expired}) {
-		w.keys = append(w.keys, watchedKey{shard: s, database: d.Number, key: bytes.Clone(key), expired: expired})
+	if s.watched.add(d.Number, key, watcher{set: w, key: k}) {
+		w.keys = append(w.keys, k)
 	}
 }
 

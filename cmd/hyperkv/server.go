@@ -59,7 +59,8 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 			return nil, errors.Join(err, s.Shutdown(ctx))
 		}
 	}
-	s.processors = netio.GovernProcessors(runtime.GOMAXPROCS(0))
+	s.processors = netio.GovernProcessors(runtime.GOMAXPROCS(0), e.Calls)
+	e.Shards.OnLong(s.processors.Need)
 	s.ready.Store(true)
 	return s, nil
 }

@@ -13,6 +13,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -25,12 +26,20 @@ import (
 // KV is an open store. Safe for concurrent use.
 type KV struct {
 	engine *engine.Engine
-	// clients are sessions that nobody uses at the moment.
-	clients sync.Pool
-	mu      sync.Mutex
+
+	mu sync.Mutex // guards what follows
+	// idle are sessions of the store's own that nobody uses at the moment. There
+	// are as many as there were callers at one time.
+	idle []*engine.Client
+	// all are the sessions that Close has to end; those that have ended already
+	// are looked for when there are sweepAt of them.
 	all     []*engine.Client
+	sweepAt int
 	closed  bool
 }
+
+// sweepMin is the least number of sessions that are worth a sweep.
+const sweepMin = 64
 
 // ErrClosed is returned once the store was closed.
 var ErrClosed = errors.New("the store is closed")
@@ -59,7 +68,7 @@ func (kv *KV) Close() error {
 	}
 	kv.closed = true
 	all := kv.all
-	kv.all = nil
+	kv.all, kv.idle = nil, nil
 	kv.mu.Unlock()
 	for _, c := range all {
 		c.Close()
@@ -77,35 +86,65 @@ func (kv *KV) Client() (*engine.Client, error) {
 		return nil, ErrClosed
 	}
 	c, err := kv.engine.NewClient()
-	if err == nil {
-		kv.all = append(kv.all, c)
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	if len(kv.all) >= max(kv.sweepAt, sweepMin) {
+		kv.all = slices.DeleteFunc(kv.all, (*engine.Client).Closed)
+		kv.sweepAt = 2 * len(kv.all)
+	}
+	kv.all = append(kv.all, c)
+	return c, nil
+}
+
+// borrow returns a session for one command.
+func (kv *KV) borrow() (*engine.Client, error) {
+	kv.mu.Lock()
+	for len(kv.idle) > 0 {
+		c := kv.idle[len(kv.idle)-1]
+		kv.idle = kv.idle[:len(kv.idle)-1]
+		if !c.Closed() { // by CLIENT KILL, say
+			kv.mu.Unlock()
+			return c, nil
+		}
+	}
+	kv.mu.Unlock()
+	return kv.Client()
+}
+
+func (kv *KV) giveBack(c *engine.Client) {
+	kv.mu.Lock()
+	defer kv.mu.Unlock()
+	if !kv.closed {
+		kv.idle = append(kv.idle, c)
+	}
 }
 
 // Do runs any command and returns its reply; an error reply is returned as a
-// resp.Error.
+// resp.Error. What a command does to its session (SELECT, MULTI, WATCH) ends with
+// it: use a Client for that.
 func (kv *KV) Do(args ...string) (resp.Value, error) {
 	return kv.do(func(c *engine.Client) (resp.Value, error) { return c.Do(args...) })
 }
 
 func (kv *KV) do(run func(c *engine.Client) (resp.Value, error)) (resp.Value, error) {
-	c, _ := kv.clients.Get().(*engine.Client)
-	if c == nil {
-		var err error
-		if c, err = kv.Client(); err != nil {
-			return resp.Value{}, err
-		}
+	c, err := kv.borrow()
+	if err != nil {
+		return resp.Value{}, err
 	}
 	v, err := run(c)
-	if err != nil {
-		if errors.Is(err, engine.ErrClosed) {
-			return v, ErrClosed
-		}
-		return v, err
+	if err == nil {
+		err = v.Err()
 	}
-	kv.clients.Put(c)
-	return v, v.Err()
+	if errors.Is(err, engine.ErrClosed) {
+		return v, ErrClosed
+	}
+	if c.Fresh() {
+		kv.giveBack(c)
+	} else {
+		c.Close()
+	}
+	return v, err
 }
 
 func (kv *KV) doBytes(args ...[]byte) (resp.Value, error) {

@@ -44,7 +44,7 @@ var acl = engine.Command{
 		Flags:   engine.NoScript | engine.Loading | engine.Stale,
 		Summary: "Answers the name of the connection's user.",
 		Since:   "6.0.0", Complexity: "O(1)",
-	}},
+	}, helpRow("", "6.0.0")},
 }
 
 const defaultUser = "default"

@@ -20,7 +20,7 @@ func Categories(c *engine.Command) []string {
 	has := func(name string) bool {
 		switch name {
 		case "write":
-			if c.Is(engine.Write) && !inCategories(c, "scripting") {
+			if c.Is(engine.Write) {
 				return true
 			}
 		case "read":

@@ -54,7 +54,7 @@ var command = engine.Command{
 		Summary: "Lists the names of commands.",
 		Since:   "7.0.0", Complexity: "O(N) with the number of commands",
 		Syntax: "[FILTERBY filterby(MODULE module-name | ACLCAT category | PATTERN pattern)]",
-	}, helpRow("connection")},
+	}, helpRow("connection", "5.0.0")},
 }
 
 // COMMAND
@@ -80,7 +80,7 @@ func commandInfo(c *engine.Context) error {
 		if command := c.Engine.Table.Find(string(name)); command != nil {
 			writeInfo(c.Reply, command)
 		} else {
-			c.Reply.NullArray()
+			c.Reply.Null()
 		}
 	}
 	return nil

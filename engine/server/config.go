@@ -37,7 +37,7 @@ var configure = engine.Command{
 		Tips:    everyNode,
 		Summary: "Changes settings, all of the given ones or none.",
 		Since:   "2.0.0", Complexity: "O(N) with the number of settings given",
-		Syntax:  "(parameter value) [(parameter value) ...]",
+		Syntax:  "data(parameter value) [(parameter value) ...]",
 		History: []string{"7.0.0: Several settings may be given."},
 	}},
 }

@@ -1,5 +1,47 @@
 package server_test
 
-// differences are the places where COMMAND and COMMAND DOCS must say something
-// else than Redis 7.0 does, and why.
-var differences = map[string]string{}
+// differences are the places where COMMAND and COMMAND DOCS say something else
+// than Redis 7.0.15 does, by the reason for it: "command what".
+var differences = byPlace(map[string][]string{
+	"Redis 7.2 gave arguments other names": {
+		"acl|cat names", "bitcount names", "bitfield names", "bitfield_ro names", "bitop names", "bitpos names",
+		"client|kill names", "client|list names", "client|reply names", "client|unblock names", "config|get names",
+		"config|set names", "flushall names", "flushdb names", "function|flush names", "hello names", "lcs names",
+		"mset names", "msetnx names", "script|flush names", "set names", "shutdown names",
+	},
+	"Redis 7.2 describes the arguments better": {
+		"client|kill arguments", "client|list arguments", "command|getkeys arguments", "command|getkeys names",
+		"command|getkeysandflags arguments", "command|getkeysandflags names", "config|get arguments",
+	},
+	"Redis 7.2 lowered the arity, so that GETKEYS says itself what is wrong": {
+		"command|getkeys arity", "command|getkeysandflags arity",
+	},
+	"a later version of Redis or Valkey added to the command": {
+		"bitcount arguments", "bitcount history", "bitop arguments", "bitop history", "client|kill history",
+		"client|list history", "set arguments", "set history",
+	},
+	"Redis 7.2 deprecated the command": {
+		"quit deprecated since", "quit flags",
+	},
+	"Redis 7.2 and later say so": {
+		"psetex deprecated since", "psetex flags", "setex flags", "setex deprecated since", "setnx deprecated since",
+		"setnx flags", "client|pause since",
+	},
+	"Redis 7.2 and later give the tips": {
+		"client|setname tips", "config|resetstat tips", "config|rewrite tips", "latency|reset tips", "msetnx tips",
+		"randomkey tips", "scan tips",
+	},
+	"the session shows EXEC to monitors itself": {"exec flags"},
+	"WAIT stands beside MULTI here":             {"wait flags", "wait categories"},
+	"HELP has one row for all containers":       {"object|help since"},
+})
+
+func byPlace(byReason map[string][]string) map[string]string {
+	m := make(map[string]string)
+	for reason, places := range byReason {
+		for _, place := range places {
+			m[place] = reason
+		}
+	}
+	return m
+}

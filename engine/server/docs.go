@@ -45,9 +45,9 @@ func writeDocs(w *resp.Writer, c *engine.Command) {
 	field("since", c.Since)
 	field("group", c.Group)
 	field("complexity", c.Complexity)
-	if c.Deprecated != "" {
+	if flags := docFlags(c); len(flags) > 0 {
 		w.BulkString("doc_flags")
-		simpleSet(w, "", []string{"deprecated"})
+		simpleSet(w, "", flags)
 		n++
 	}
 	field("deprecated_since", c.Deprecated)
@@ -63,7 +63,7 @@ func writeDocs(w *resp.Writer, c *engine.Command) {
 	}
 	if args := c.Arguments(); len(args) > 0 {
 		w.BulkString("arguments")
-		writeArguments(w, args)
+		writeArguments(w, args, len(c.Keys))
 		n++
 	}
 	if len(c.Subcommands) > 0 {
@@ -77,8 +77,22 @@ func writeDocs(w *resp.Writer, c *engine.Command) {
 	w.SetMap(at, n)
 }
 
-// writeArguments writes a list of arguments, each a map.
-func writeArguments(w *resp.Writer, args []engine.Argument) {
+// systemCommands are not for clients.
+var systemCommands = map[string]bool{"debug": true, "pfdebug": true, "replconf": true, "psync": true, "sync": true, "restore-asking": true}
+
+func docFlags(c *engine.Command) (flags []string) {
+	if c.Deprecated != "" {
+		flags = append(flags, "deprecated")
+	}
+	if systemCommands[c.FullName()] {
+		flags = append(flags, "syscmd")
+	}
+	return flags
+}
+
+// writeArguments writes a list of arguments, each a map, of a command with so
+// many key specifications.
+func writeArguments(w *resp.Writer, args []engine.Argument, keySpecs int) {
 	w.Array(len(args))
 	for i := range args {
 		a := &args[i]
@@ -95,7 +109,7 @@ func writeArguments(w *resp.Writer, args []engine.Argument) {
 		}
 		if a.Type == "key" {
 			w.BulkString("key_spec_index")
-			w.Int(int64(a.KeySpec))
+			w.Int(int64(max(min(a.KeySpec, keySpecs-1), 0)))
 			n++
 		}
 		if a.Token != "" {
@@ -118,7 +132,7 @@ func writeArguments(w *resp.Writer, args []engine.Argument) {
 		}
 		if len(a.Arguments) > 0 {
 			w.BulkString("arguments")
-			writeArguments(w, a.Arguments)
+			writeArguments(w, a.Arguments, keySpecs)
 			n++
 		}
 		w.SetMap(at, n)

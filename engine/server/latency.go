@@ -39,7 +39,7 @@ var latency = engine.Command{
 		Tips:    []string{"request_policy:all_nodes", "response_policy:agg_sum"},
 		Summary: "Forgets what was noted about events.",
 		Since:   "2.8.13", Complexity: "O(1)", Syntax: "[event [event ...]]",
-	}},
+	}, helpRow("", "2.8.13")},
 }
 
 // LATENCY LATEST

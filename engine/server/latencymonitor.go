@@ -2,6 +2,7 @@ package server
 
 import (
 	"sort"
+	"strconv"
 	"sync"
 	"time"
 
@@ -40,11 +41,14 @@ type latencyEvent struct {
 //
 // Safe for concurrent use.
 type latencyMonitor struct {
-	mu     sync.Mutex
-	noted  map[string]*latencyEvent
-	active bool // a goroutine is watching
+	engine *engine.Engine
 
-	// What the last look saw. Owned by the watching goroutine.
+	mu        sync.Mutex // guards what follows
+	noted     map[string]*latencyEvent
+	active    bool  // a goroutine is watching
+	threshold int64 // in milliseconds, 0 when there is nothing to watch
+
+	// What the last look saw.
 	commands map[int]shard.CommandStats
 	lag      [shard.LagBuckets]uint64
 	lagSum   uint64
@@ -62,7 +66,7 @@ func monitorOf(e *engine.Engine) *latencyMonitor {
 	if m, ok := latencyMonitors.Load(e); ok {
 		return m.(*latencyMonitor)
 	}
-	m := &latencyMonitor{noted: make(map[string]*latencyEvent)}
+	m := &latencyMonitor{engine: e, noted: make(map[string]*latencyEvent)}
 	if other, loaded := latencyMonitors.LoadOrStore(e, m); loaded {
 		return other.(*latencyMonitor)
 	}
@@ -70,54 +74,64 @@ func monitorOf(e *engine.Engine) *latencyMonitor {
 		<-e.ShutdownRequested()
 		latencyMonitors.Delete(e)
 	}()
-	m.follow(e, e.Params.String("latency-monitor-threshold"))
-	e.Params.OnChange("latency-monitor-threshold", func(value string) error {
-		m.follow(e, value)
-		return nil
-	})
+	if err := m.follow(e.Params.String("latency-monitor-threshold")); err != nil {
+		panic("server: setting latency-monitor-threshold: " + err.Error())
+	}
+	e.Params.OnChange("latency-monitor-threshold", m.follow)
 	return m
 }
 
-// follow starts watching when there is a threshold; watch ends by itself.
-func (m *latencyMonitor) follow(e *engine.Engine, threshold string) {
+// follow changes the threshold, once what has run so far is judged by the old
+// one, and starts watching when there is one.
+func (m *latencyMonitor) follow(value string) error {
+	threshold, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if threshold != "0" && !m.active {
+	m.catchUp()
+	m.threshold = threshold
+	if threshold != 0 && !m.active {
 		m.active = true
-		m.commands = nil
-		m.look(e, 0) // what was before does not count
-		go m.watch(e)
+		m.look(0) // what was before does not count
+		go m.watch()
 	}
+	return nil
 }
 
-// watch looks until the threshold is 0 or the server stops.
-func (m *latencyMonitor) watch(e *engine.Engine) {
+// watch looks until there is no threshold or the server stops.
+func (m *latencyMonitor) watch() {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
-	for idle := false; ; {
+	for {
 		select {
 		case <-ticker.C:
-		case <-e.ShutdownRequested():
+		case <-m.engine.ShutdownRequested():
 			return
 		}
 		m.mu.Lock()
-		threshold := e.Params.Int("latency-monitor-threshold")
-		if threshold == 0 && idle {
-			m.active = false
-			m.mu.Unlock()
+		m.catchUp()
+		m.active = m.threshold != 0
+		active := m.active
+		m.mu.Unlock()
+		if !active {
 			return
 		}
-		// The value is in force only after the subscribers were told, so a
-		// threshold of 0 ends it the second time.
-		idle = threshold == 0
-		m.look(e, threshold)
-		m.mu.Unlock()
+	}
+}
+
+// catchUp notes what has run until now. m.mu is held.
+func (m *latencyMonitor) catchUp() {
+	if m.active {
+		m.look(m.threshold)
 	}
 }
 
 // look compares the counters with the last time; events from threshold
-// milliseconds on are noted, none when it is 0.
-func (m *latencyMonitor) look(e *engine.Engine, threshold int64) {
+// milliseconds on are noted, none when it is 0. m.mu is held.
+func (m *latencyMonitor) look(threshold int64) {
+	e := m.engine
 	now := e.NowMillis() / 1000
 	if m.commands == nil {
 		m.commands = make(map[int]shard.CommandStats)
@@ -219,6 +233,7 @@ func (m *latencyMonitor) note(name string, second, millis int64) {
 func (m *latencyMonitor) events() []latencyEvent {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.catchUp()
 	all := make([]latencyEvent, 0, len(m.noted))
 	for _, e := range m.noted {
 		all = append(all, e.clone())
@@ -230,6 +245,7 @@ func (m *latencyMonitor) events() []latencyEvent {
 func (m *latencyMonitor) event(name string) (e latencyEvent, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.catchUp()
 	if found := m.noted[name]; found != nil {
 		return found.clone(), true
 	}
@@ -246,6 +262,7 @@ func (e *latencyEvent) clone() latencyEvent {
 func (m *latencyMonitor) reset(names []string) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.catchUp()
 	if len(names) == 0 {
 		n = len(m.noted)
 		clear(m.noted)

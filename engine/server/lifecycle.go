@@ -29,7 +29,7 @@ var lifecycle = []engine.Command{{
 	Summary:    "Answers when the dataset was last the same as on disk.",
 	Since:      "1.0.0", Complexity: "O(1)",
 }, {
-	Name: "MONITOR", Arity: 1, Session: monitor, Flags: ofOperator | engine.NoMulti,
+	Name: "MONITOR", Arity: 1, Session: monitor, Flags: ofOperator,
 	Summary: "Shows every command that the server runs from now on.",
 	Since:   "1.0.0", Complexity: "O(1)",
 }, {
@@ -70,7 +70,7 @@ var lifecycle = []engine.Command{{
 	Since:   "1.0.0", Complexity: "O(1)",
 }}
 
-const replicaOfSyntax = "args((host port:integer) | no-one(NO ONE))"
+const replicaOfSyntax = "args(host-port(host port) | no-one(NO ONE))"
 
 // TIME
 func timeCommand(c *engine.Context) error {
@@ -98,6 +98,9 @@ func lastSave(c *engine.Context) error { return c.Reply.Int(c.Engine.Started().U
 // It is not Immediate: the commands before it in the same burst must have run,
 // so that the monitor does not show its own client's past.
 func monitor(c *engine.Context) error {
+	if c.InTransaction {
+		return resp.Error("ERR MONITOR isn't allowed for DENY BLOCKING client")
+	}
 	c.Engine.Monitors.Add(c.Session)
 	return c.Reply.OK()
 }

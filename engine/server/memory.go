@@ -33,7 +33,7 @@ var memory = engine.Command{
 		Tips:    []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
 		Summary: "Answers what memory is used for, in numbers.",
 		Since:   "4.0.0", Complexity: "O(1)",
-	}, keys.MemoryUsage},
+	}, keys.MemoryUsage, helpRow("", "4.0.0")},
 }
 
 func everyNodeOf(policy string) []string {

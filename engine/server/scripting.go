@@ -38,7 +38,7 @@ var scripting = []engine.Command{{
 		Tips:    []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
 		Summary: "Answers which function is running, and how many there are.",
 		Since:   "7.0.0", Complexity: "O(1)",
-	}, helpRow("scripting")},
+	}, helpRow("scripting", "7.0.0")},
 }, {
 	Name: "SCRIPT", Arity: -2, Group: "scripting",
 	Summary: "Governs the scripts that are stored in the server.",
@@ -64,7 +64,7 @@ var scripting = []engine.Command{{
 		Tips:    []string{"request_policy:all_shards", "response_policy:one_succeeded"},
 		Summary: "Ends the script that is running.",
 		Since:   "2.6.0", Complexity: "O(1)",
-	}, helpRow("scripting")},
+	}, helpRow("scripting", "5.0.0")},
 }, {
 	Name: "MODULE", Arity: -2,
 	Summary: "Governs loadable modules, of which HyperKV has none.",

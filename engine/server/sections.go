@@ -192,7 +192,8 @@ func (r *report) threads() {
 
 func (r *report) stats() {
 	e, t, stats := r.e, &r.e.Totals, r.statistics()
-	commands, in, out := e.Rates()
+	commands, inRate, outRate := e.Rates()
+	received, sent := e.Traffic()
 	var errors uint64
 	for _, n := range stats.Errors {
 		errors += n
@@ -200,11 +201,11 @@ func (r *report) stats() {
 	r.uint("total_connections_received", t.ConnectionsReceived.Load())
 	r.uint("total_commands_processed", e.Calls())
 	r.int("instantaneous_ops_per_sec", int64(commands))
-	r.uint("total_net_input_bytes", t.BytesIn.Load())
-	r.uint("total_net_output_bytes", t.BytesOut.Load())
+	r.uint("total_net_input_bytes", received)
+	r.uint("total_net_output_bytes", sent)
 	r.zeros("total_net_repl_input_bytes", "total_net_repl_output_bytes")
-	r.float("instantaneous_input_kbps", in/1024, 2)
-	r.float("instantaneous_output_kbps", out/1024, 2)
+	r.float("instantaneous_input_kbps", inRate/1024, 2)
+	r.float("instantaneous_output_kbps", outRate/1024, 2)
 	r.text("instantaneous_input_repl_kbps", "0.00")
 	r.text("instantaneous_output_repl_kbps", "0.00")
 	r.uint("rejected_connections", t.ConnectionsRejected.Load())

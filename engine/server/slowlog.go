@@ -29,7 +29,7 @@ var slowlog = engine.Command{
 		Tips:    everyNode,
 		Summary: "Empties the slow log.",
 		Since:   "2.2.12", Complexity: "O(N) with the number of entries",
-	}},
+	}, helpRow("", "6.2.0")},
 }
 
 // slowlogCount is how many entries SLOWLOG GET answers unless told otherwise.

@@ -42,12 +42,13 @@ func unavailable(what string) error {
 	return resp.Error("ERR " + what + " not available in this version of HyperKV")
 }
 
-// helpRow is the row of HELP where the family's own would lack categories.
-func helpRow(categories string) engine.Command {
+// helpRow is the row of HELP where the one that containers get by themselves
+// would lack categories or name the wrong version.
+func helpRow(categories, since string) engine.Command {
 	return engine.Command{
 		Name: "HELP", Arity: 2, Session: engine.Help, Categories: categories,
 		Flags:   engine.Loading | engine.Stale | engine.Immediate,
 		Summary: "Prints the subcommands and what they do.",
-		Since:   "5.0.0", Complexity: "O(1)",
+		Since:   since, Complexity: "O(1)",
 	}
 }

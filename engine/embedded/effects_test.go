@@ -1,0 +1,316 @@
+package embedded
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hyperkv/engine"
+	"hyperkv/internal/clock"
+	"hyperkv/internal/config"
+	"hyperkv/internal/difftest"
+	"hyperkv/internal/testkit"
+	"hyperkv/shard"
+)
+
+// epoch is when the clocks of these tests start, in milliseconds. The generator
+// makes its deadlines around it.
+const epoch = 1_700_000_000_000
+
+// record is what an engine said that it did. Safe for concurrent use.
+type record struct {
+	mu    sync.Mutex // effects come from whoever holds a shard
+	units [][]shard.Effect
+}
+
+func (r *record) sink(_ []*shard.Shard, effects []shard.Effect) {
+	unit := make([]shard.Effect, len(effects))
+	for i, e := range effects {
+		unit[i].Database = e.Database
+		for _, arg := range e.Args {
+			unit[i].Args = append(unit[i].Args, bytes.Clone(arg))
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.units = append(r.units, unit)
+}
+
+// lab is an engine with its clock and its record.
+type lab struct {
+	*engine.Engine
+	clock  *clock.Manual
+	record record
+}
+
+func newLab(t testing.TB, shards int, now int64) *lab {
+	t.Helper()
+	cfg, err := config.FromMap(map[string]string{"worker_threads": strconv.Itoa(shards)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{clock: clock.NewManual(now)}
+	l.Engine, err = engine.New(engine.Options{
+		Config: cfg, Families: Families(), Clock: l.clock, Seed: 1, Effects: l.record.sink,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *lab) client(t testing.TB) *engine.Client {
+	t.Helper()
+	c, err := l.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// must runs a command that has to succeed.
+func must(t testing.TB, c *engine.Client, args ...string) string {
+	t.Helper()
+	v, err := c.Do(args...)
+	if err == nil {
+		err = v.Err()
+	}
+	if err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	return v.String()
+}
+
+// dataset is all that a client can see of the data, a line for each key.
+func (l *lab) dataset(t testing.TB) []string {
+	t.Helper()
+	c := l.client(t)
+	defer c.Close()
+	var all []string
+	for db := range 16 {
+		must(t, c, "SELECT", strconv.Itoa(db))
+		v, err := c.Do("KEYS", "*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range v.Elems {
+			key := string(e.Str)
+			all = append(all, fmt.Sprintf("%d %q: %s %s until %s, %s", db, key, must(t, c, "TYPE", key),
+				must(t, c, "OBJECT", "ENCODING", key), must(t, c, "PEXPIRETIME", key), must(t, c, "GET", key)))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// replay does what a record says, and each of it has to work.
+func (l *lab) replay(t testing.TB, units [][]shard.Effect) {
+	t.Helper()
+	c := l.client(t)
+	defer c.Close()
+	selected := 0
+	for _, unit := range units {
+		for _, e := range unit {
+			if e.Database != selected {
+				selected = e.Database
+				must(t, c, "SELECT", strconv.Itoa(selected))
+			}
+			v, err := c.DoBytes(e.Args...)
+			if err == nil {
+				err = v.Err()
+			}
+			if err != nil {
+				t.Fatalf("effect %q in database %d: %v", e.Args, e.Database, err)
+			}
+		}
+	}
+}
+
+func (r *record) String() string {
+	var b strings.Builder
+	for _, unit := range r.units {
+		for _, e := range unit {
+			words := make([]string, len(e.Args))
+			for i, arg := range e.Args {
+				words[i] = string(arg)
+			}
+			fmt.Fprintf(&b, "%d: %s\n", e.Database, testkit.Quote(words...))
+		}
+		b.WriteString("--\n")
+	}
+	return b.String()
+}
+
+// families whose random commands change data, and what makes transactions of them.
+// Connections that end, or fall silent, prove nothing here.
+var changing = []difftest.Family{
+	difftest.Strings, difftest.Bitmaps, difftest.Generic, difftest.Expiry, difftest.Transactions,
+	{Name: "databases", Forms: []string{"3*SELECT db", "2*SWAPDB db db", "2*MOVE key db", "COPY key key DB db REPLACE"}},
+}
+
+// Whatever was done, in whatever order, with keys expiring all the while: doing the
+// effects again, on an empty server with another clock, gives the same data.
+func TestEffectsReplay(t *testing.T) {
+	episodes := uint64(40)
+	if os.Getenv("HYPERKV_LONG") != "" {
+		episodes = 3000
+	}
+	for _, shards := range []int{1, 3} {
+		t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
+			first := uint64(time.Now().UnixNano())
+			if text := os.Getenv("HYPERKV_SEED"); text != "" {
+				first, _ = strconv.ParseUint(text, 10, 64)
+			}
+			done, effects := 0, 0
+			for seed := first; seed < first+episodes; seed++ {
+				d, e := effectsEpisode(t, seed, shards)
+				if t.Failed() {
+					t.Fatalf("HYPERKV_SEED=%d", seed)
+				}
+				done, effects = done+d, effects+e
+			}
+			t.Logf("%d commands, %d effects", done, effects)
+			if effects < done/10 {
+				t.Error("hardly anything changed, which proves little")
+			}
+		})
+	}
+}
+
+func effectsEpisode(t *testing.T, seed uint64, shards int) (done, effects int) {
+	steps, err := difftest.Steps(seed, changing, time.UnixMilli(epoch), 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t, shards, epoch)
+	defer l.Close()
+	clients := []*engine.Client{l.client(t), l.client(t)}
+	r := rand.New(rand.NewPCG(seed, 1))
+	var story []string
+	for _, st := range steps {
+		if _, err := clients[st.Conn].Do(st.Args...); err != nil {
+			t.Fatalf("%q: %v", st.Args, err)
+		}
+		story = append(story, fmt.Sprintf("%c> %s", 'a'+st.Conn, testkit.Quote(st.Args...)))
+		pause := st.Fuse
+		if r.IntN(20) == 0 {
+			pause += time.Duration(r.IntN(100)) * time.Millisecond
+		}
+		if r.IntN(3) == 0 {
+			pause = 0 // a deadline that passes while other commands run, not right away
+		}
+		if pause > 0 {
+			l.clock.Advance(pause)
+			story = append(story, fmt.Sprintf("sleep=%v", pause))
+		}
+	}
+	for _, c := range clients {
+		c.Close()
+	}
+	want := l.dataset(t)
+	l.record.mu.Lock()
+	units := l.record.units
+	l.record.mu.Unlock()
+	for _, unit := range units {
+		effects += len(unit)
+	}
+
+	for _, others := range []int{shards, 2} {
+		other := newLab(t, others, 1)
+		other.replay(t, units)
+		other.clock.Set(l.clock.NowMillis())
+		if have := other.dataset(t); !slices.Equal(have, want) {
+			t.Errorf("on %d shards after the replay:\n%s\nbefore:\n%s\nrecord:\n%s\nstory:\n%s", others,
+				strings.Join(have, "\n"), strings.Join(want, "\n"), &l.record, strings.Join(story, "\n"))
+		}
+		other.Close()
+	}
+	return len(steps), effects
+}
+
+// The record of many clients at once is an order in which one of them could have
+// done it all.
+func TestEffectsOfManyClients(t *testing.T) {
+	l := newLab(t, 3, epoch)
+	defer l.Close()
+	var wg sync.WaitGroup
+	for w := range 6 {
+		wg.Go(func() {
+			c := l.client(t)
+			defer c.Close()
+			r := rand.New(rand.NewPCG(7, uint64(w)))
+			key := func() string { return "k" + strconv.Itoa(r.IntN(12)) }
+			for i := range 1500 {
+				value := fmt.Sprintf("%d:%d", w, i)
+				var commands [][]string
+				switch r.IntN(10) {
+				case 0:
+					commands = [][]string{{"MSET", key(), value, key(), value, key(), value}}
+				case 1:
+					commands = [][]string{{"MULTI"}, {"SET", key(), value}, {"RENAME", key(), key()}, {"APPEND", key(), "x"}, {"EXEC"}}
+				case 2:
+					commands = [][]string{{"RENAME", key(), key()}}
+				case 3:
+					commands = [][]string{{"COPY", key(), key(), "REPLACE"}}
+				case 4:
+					commands = [][]string{{"DEL", key(), key(), key()}}
+				case 5:
+					commands = [][]string{{"MOVE", key(), "1"}, {"SWAPDB", "0", "1"}}
+				case 6:
+					commands = [][]string{{"PEXPIREAT", key(), strconv.FormatInt(epoch+int64(r.IntN(2000)), 10)}}
+				case 7:
+					commands = [][]string{{"BITOP", "XOR", key(), key(), key()}}
+				default:
+					commands = [][]string{{"SET", key(), value}, {"APPEND", key(), "."}}
+				}
+				for _, command := range commands {
+					if _, err := c.Do(command...); err != nil {
+						t.Errorf("%q: %v", command, err)
+						return
+					}
+				}
+				l.clock.Advance(time.Duration(r.IntN(2)) * time.Millisecond / 2)
+				if i%50 == 0 {
+					l.clock.Advance(time.Millisecond)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	want := l.dataset(t)
+	l.record.mu.Lock()
+	units := l.record.units
+	l.record.mu.Unlock()
+	other := newLab(t, 3, 1)
+	defer other.Close()
+	other.replay(t, units)
+	other.clock.Set(l.clock.NowMillis())
+	if have := other.dataset(t); !slices.Equal(have, want) {
+		t.Errorf("after the replay of %d units:\n%s\nbefore:\n%s", len(units), strings.Join(have, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// EXEC is one unit of the record: whoever replays it to the middle of a log never
+// sees half of a transaction.
+func TestEffectsOfTransaction(t *testing.T) {
+	l := newLab(t, 3, epoch)
+	defer l.Close()
+	c := l.client(t)
+	defer c.Close()
+	for _, line := range []string{
+		"MULTI", "SET a 1 EX 10", "INCR b", "INCR b", "GET a", "SELECT 2", "MSET x 1 y 2 z 3", "DEL nothing", "RENAME x w", "EXEC",
+	} {
+		must(t, c, strings.Fields(line)...)
+	}
+	const want = "0: SET a 1 PXAT 1700000010000\n0: INCR b\n0: INCR b\n2: MSET x 1 y 2 z 3\n2: RENAME x w\n--\n"
+	if have := l.record.String(); have != want {
+		t.Errorf("have\n%swant\n%s", have, want)
+	}
+}
