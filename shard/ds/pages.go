@@ -22,6 +22,15 @@ const (
 	// process 65530 of them, and a mapping with holes counts once per piece.
 	runBytesMax = 4 << 20
 
+	// chunkBytes is the size of a huge page. Once the process holds more than
+	// hugeFromBytes, the chunk behind the one in use is made a huge page ahead of
+	// time, on another goroutine: reading a key at random then misses the page
+	// tables less, and no shard waits while 2 MiB are zeroed or found.
+	chunkBytes    = 2 << 20
+	unitsPerChunk = chunkBytes / unitBytes
+	chunks        = unitsPerRegion / unitsPerChunk
+	hugeFromBytes = 8 << 20
+
 	// releaseInlineMax bounds the memory given back to the system inside the
 	// caller's time slice; what is longer goes back on another goroutine.
 	releaseInlineMax = 1 << 20
@@ -45,6 +54,10 @@ type region struct {
 	base uintptr
 	free int                         // units that are free
 	bits [unitsPerRegion / 64]uint64 // set: the unit is free
+	// prepared has a bit for every chunk that was made, or is being made, a huge
+	// page; preparing counts those under way, which keep the region mapped.
+	prepared  uint32
+	preparing int
 }
 
 // MappedBytes returns the address space that the arenas of the process hold,
@@ -66,7 +79,7 @@ func (p *pageSource) alloc(n uintptr) uintptr {
 	run := runBytes(n)
 	p.mapped.Add(int64(run))
 	if n > runBytesMax {
-		return mustMap(run)
+		return mustMap(run, pageBytes)
 	}
 	units := int(run / unitBytes)
 	p.mu.Lock()
@@ -74,17 +87,59 @@ func (p *pageSource) alloc(n uintptr) uintptr {
 	for _, r := range p.regions {
 		if r.free >= units {
 			if at := r.take(units); at >= 0 {
+				p.prepare(r, at+units-1)
 				return r.base + uintptr(at)*unitBytes
 			}
 		}
 	}
-	r := &region{base: mustMap(regionBytes), free: unitsPerRegion}
+	r := &region{base: mustMap(regionBytes, chunkBytes), free: unitsPerRegion}
 	for i := range r.bits {
 		r.bits[i] = ^uint64(0)
 	}
 	at, _ := p.find(r.base)
 	p.regions = slices.Insert(p.regions, at, r)
-	return r.base + uintptr(r.take(units))*unitBytes
+	at = r.take(units)
+	p.prepare(r, at+units-1)
+	return r.base + uintptr(at)*unitBytes
+}
+
+// prepare has the chunk behind the given unit made a huge page if nothing of it
+// is in use yet. The caller holds the lock.
+func (p *pageSource) prepare(r *region, unit int) {
+	next := unit/unitsPerChunk + 1
+	if next >= chunks || r.prepared>>next&1 != 0 || p.mapped.Load() < hugeFromBytes {
+		return
+	}
+	for at := next * unitsPerChunk; at < (next+1)*unitsPerChunk; at++ {
+		if r.bits[at/64]>>uint(at%64)&1 == 0 {
+			return
+		}
+	}
+	r.prepared |= 1 << next
+	r.preparing++
+	go func() {
+		makeHuge(r.base+uintptr(next)*chunkBytes, chunkBytes)
+		p.mu.Lock()
+		r.preparing--
+		empty := p.dropIfEmpty(r)
+		p.mu.Unlock()
+		if empty {
+			unmapMemory(r.base, regionBytes)
+		}
+	}()
+}
+
+// dropIfEmpty forgets a region that nobody uses and says whether the caller is
+// to unmap it. The caller holds the lock.
+func (p *pageSource) dropIfEmpty(r *region) bool {
+	if r.free != unitsPerRegion || r.preparing != 0 {
+		return false
+	}
+	at, found := p.find(r.base)
+	if found {
+		p.regions = slices.Delete(p.regions, at, at+1)
+	}
+	return found
 }
 
 // release takes back the run of n bytes at addr.
@@ -113,10 +168,7 @@ func (p *pageSource) releaseNow(addr, run uintptr, own bool) {
 	}
 	r := p.regions[at]
 	r.give(int(addr-r.base)/unitBytes, int(run/unitBytes))
-	empty := r.free == unitsPerRegion
-	if empty {
-		p.regions = slices.Delete(p.regions, at, at+1)
-	}
+	empty := p.dropIfEmpty(r)
 	p.mu.Unlock()
 	if empty {
 		unmapMemory(r.base, regionBytes)
@@ -172,8 +224,8 @@ func (r *region) give(at, units int) {
 	r.free += units
 }
 
-func mustMap(n uintptr) uintptr {
-	addr, err := mapMemory(n)
+func mustMap(n, align uintptr) uintptr {
+	addr, err := mapMemory(n, align)
 	if err != nil {
 		panic(fmt.Sprintf("out of memory: map %d bytes: %v", n, err))
 	}

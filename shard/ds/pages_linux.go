@@ -9,17 +9,47 @@ import (
 
 var pageBytes = uintptr(os.Getpagesize())
 
-// mapMemory maps n bytes of zeroed memory, none of it resident yet.
-func mapMemory(n uintptr) (uintptr, error) {
+// mapMemory maps n bytes of zeroed memory, none of it resident yet, at a multiple
+// of align, which is one of the page size.
+func mapMemory(n, align uintptr) (uintptr, error) {
+	if align > pageBytes {
+		return mapAligned(n, align)
+	}
 	p, err := unix.MmapPtr(-1, 0, nil, n, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return 0, err
 	}
-	// Huge pages would make a nearly empty slab cost 2 MiB and each first touch
-	// wait until that much is zeroed. Advice: a kernel without them refuses it.
+	// Huge pages by themselves would make a nearly empty slab cost 2 MiB and each
+	// first touch wait until that much is zeroed; makeHuge asks for them where
+	// they pay. Advice: a kernel without them refuses it.
 	_ = unix.Madvise(unsafe.Slice((*byte)(p), n), unix.MADV_NOHUGEPAGE)
 	return uintptr(p), nil
+}
+
+// mapAligned maps more than is needed and cuts off both ends.
+func mapAligned(n, align uintptr) (uintptr, error) {
+	p, err := mapMemory(n+align, pageBytes)
+	if err != nil {
+		return 0, err
+	}
+	base := roundUp(p, align)
+	if head := base - p; head > 0 {
+		unmapMemory(p, head)
+	}
+	if tail := p + align - base; tail > 0 {
+		unmapMemory(base+n, tail)
+	}
+	return base, nil
+}
+
+// makeHuge backs n bytes at addr with huge pages, all of them at once, as far as
+// the system has any. Where it does not, the pages come one by one as ever.
+func makeHuge(addr, n uintptr) {
+	memory := unsafe.Slice((*byte)(pointer(addr)), n)
+	if unix.Madvise(memory, unix.MADV_HUGEPAGE) == nil {
+		_ = unix.Madvise(memory, unix.MADV_POPULATE_WRITE)
+	}
 }
 
 func unmapMemory(addr, n uintptr) {

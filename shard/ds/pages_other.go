@@ -16,10 +16,10 @@ var heapMemory struct {
 	blocks     map[uintptr][]uint64
 }
 
-func mapMemory(n uintptr) (uintptr, error) {
-	// One page more, so that the start can be rounded up to a page.
-	block := make([]uint64, (n+pageBytes)/8)
-	addr := roundUp(uintptr(unsafe.Pointer(unsafe.SliceData(block))), pageBytes)
+func mapMemory(n, align uintptr) (uintptr, error) {
+	// More than is asked for, so that the start can be rounded up.
+	block := make([]uint64, (n+align)/8)
+	addr := roundUp(uintptr(unsafe.Pointer(unsafe.SliceData(block))), align)
 	heapMemory.Lock()
 	defer heapMemory.Unlock()
 	if heapMemory.blocks == nil {
@@ -38,3 +38,6 @@ func unmapMemory(addr, _ uintptr) {
 func discardMemory(addr, n uintptr) { clear(unsafe.Slice((*byte)(pointer(addr)), n)) }
 
 func growMapping(_, _, _ uintptr) (uintptr, bool) { return 0, false }
+
+// makeHuge has nothing to do where the runtime chooses the pages.
+func makeHuge(_, _ uintptr) {}
