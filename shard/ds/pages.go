@@ -23,9 +23,9 @@ const (
 	runBytesMax = 4 << 20
 
 	// chunkBytes is the size of a huge page. Once the process holds more than
-	// hugeFromBytes, the chunk behind the one in use is made a huge page ahead of
-	// time, on another goroutine: reading a key at random then misses the page
-	// tables less, and no shard waits while 2 MiB are zeroed or found.
+	// hugeFromBytes, a chunk that is full is made a huge page on another
+	// goroutine: reading a key at random then misses the page tables less, and
+	// nothing becomes resident that was not.
 	chunkBytes    = 2 << 20
 	unitsPerChunk = chunkBytes / unitBytes
 	chunks        = unitsPerRegion / unitsPerChunk
@@ -103,22 +103,21 @@ func (p *pageSource) alloc(n uintptr) uintptr {
 	return r.base + uintptr(at)*unitBytes
 }
 
-// prepare has the chunk behind the given unit made a huge page if nothing of it
-// is in use yet. The caller holds the lock.
+// prepare looks whether the chunk before the given unit, which has just been
+// handed out, is full, and has it made a huge page. The caller holds the lock.
 func (p *pageSource) prepare(r *region, unit int) {
-	next := unit/unitsPerChunk + 1
-	if next >= chunks || r.prepared>>next&1 != 0 || p.mapped.Load() < hugeFromBytes {
+	full := unit/unitsPerChunk - 1
+	if full < 0 || r.prepared>>full&1 != 0 || p.mapped.Load() < hugeFromBytes {
 		return
 	}
-	for at := next * unitsPerChunk; at < (next+1)*unitsPerChunk; at++ {
-		if r.bits[at/64]>>uint(at%64)&1 == 0 {
-			return
-		}
+	const wordsPerChunk = 64 / unitsPerChunk // chunks in a word of bits
+	if r.bits[full/wordsPerChunk]>>(full%wordsPerChunk*unitsPerChunk)&(1<<unitsPerChunk-1) != 0 {
+		return
 	}
-	r.prepared |= 1 << next
+	r.prepared |= 1 << full
 	r.preparing++
 	go func() {
-		makeHuge(r.base+uintptr(next)*chunkBytes, chunkBytes)
+		makeHuge(r.base+uintptr(full)*chunkBytes, chunkBytes)
 		p.mu.Lock()
 		r.preparing--
 		empty := p.dropIfEmpty(r)

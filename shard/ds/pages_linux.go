@@ -43,12 +43,12 @@ func mapAligned(n, align uintptr) (uintptr, error) {
 	return base, nil
 }
 
-// makeHuge backs n bytes at addr with huge pages, all of them at once, as far as
-// the system has any. Where it does not, the pages come one by one as ever.
+// makeHuge moves n bytes at addr to huge pages, as far as the system has any;
+// otherwise they stay where they are.
 func makeHuge(addr, n uintptr) {
 	memory := unsafe.Slice((*byte)(pointer(addr)), n)
 	if unix.Madvise(memory, unix.MADV_HUGEPAGE) == nil {
-		_ = unix.Madvise(memory, unix.MADV_POPULATE_WRITE)
+		_ = unix.Madvise(memory, unix.MADV_COLLAPSE)
 	}
 }
 
