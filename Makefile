@@ -38,7 +38,7 @@ fuzz:
 docs: build
 	$(BIN) config docs > docs/configuration.md
 	$(BIN) docs commands > docs/commands.md
-	$(BIN) docs compatibility > docs/compatibility.md
+	$(GO) test ./cmd/hyperkv -run '^TestCompatibilityPage$$' -count=1 -write
 
 clean:
 	rm -rf bin

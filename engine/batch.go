@@ -116,13 +116,23 @@ func (l *Loop) takeBatch() *batch {
 		return t
 	}
 	l.batches, t.nextFree = t.nextFree, nil
+	l.batchesFree--
 	return t
 }
 
-// batchKeepBytes is the largest buffer that a batch keeps for its next use.
-const batchKeepBytes = 64 << 10
+const (
+	// batchKeepBytes is the largest buffer that a batch keeps for its next use.
+	batchKeepBytes = 64 << 10
+	// batchesKept is how many batches a loop keeps for their next use.
+	batchesKept = 256
+)
 
+// giveBatch takes a batch back whose replies have all left.
 func (l *Loop) giveBatch(t *batch) {
+	if l.batchesFree == batchesKept {
+		return
+	}
+	l.batchesFree++
 	clear(t.args)
 	clear(t.commands)
 	t.args, t.commands, t.bytes = t.args[:0], t.commands[:0], t.bytes[:0]

@@ -22,7 +22,7 @@ func (s *Session) Block(timeout time.Duration, timedOut func(w *resp.Writer)) {
 	b.pending.session = s
 	s.blocked = b
 	s.hold = holdBlock
-	s.info.blocking.Store(true)
+	s.info.blocking.Store(b)
 	s.setFlag(flagBlocked, true)
 	s.loop.engine.clients.blocked.Add(1)
 	s.pipeline.wait(&b.pending, 0, s.takeDrop())
@@ -55,7 +55,7 @@ func (s *Session) endBlock() {
 		s.blocked.timer.Stop()
 	}
 	s.blocked = nil
-	s.info.blocking.Store(false)
+	s.info.blocking.Store(nil)
 	s.setFlag(flagBlocked, false)
 	s.loop.engine.clients.blocked.Add(-1)
 }
@@ -80,18 +80,16 @@ func (s *Session) cancelBlock() {
 // (CLIENT UNBLOCK). It says whether the client was waiting in a blocking
 // command. Safe for concurrent use.
 func (s *Session) Unblock(withError bool) bool {
-	if !s.info.blocking.CompareAndSwap(true, false) {
+	b := s.info.blocking.Swap(nil)
+	if b == nil {
 		return false
 	}
 	s.loop.post(func() {
-		if s.blocked == nil {
-			return
-		}
 		var err error
 		if withError {
 			err = resp.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
 		}
-		s.unblock(s.blocked, err)
+		s.unblock(b, err) // not a later wait, should this one be over by now
 	})
 	return true
 }

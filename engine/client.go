@@ -48,8 +48,10 @@ func (e *Engine) NewClient() (*Client, error) {
 	return c, nil
 }
 
-// Close ends the session.
+// Close ends the session. A command under way returns ErrClosed, unless its reply is
+// there already.
 func (c *Client) Close() error {
+	c.session.loop.post((*clientOutlet)(c).Close) // lets go of one that waits
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {

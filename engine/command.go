@@ -196,11 +196,12 @@ func (k *KeySpec) positions(args [][]byte, to []int) []int {
 		}
 		n, ok := parseCount(args[at])
 		from := first + k.FirstKey
-		if !ok || n <= 0 || from+(n-1)*k.Step >= len(args) {
+		step := max(k.Step, 1)
+		if !ok || n <= 0 || from+(n-1)*step >= len(args) {
 			return to
 		}
 		for i := range n {
-			to = append(to, from+i*k.Step)
+			to = append(to, from+i*step)
 		}
 		return to
 	}
@@ -264,6 +265,9 @@ type Family struct {
 	Name     string
 	Group    string
 	Commands []Command
+	// Attach, if set, makes what the family keeps for one server; its commands
+	// find it with Engine.State.
+	Attach func(e *Engine) any
 }
 
 // FullName is the name in lower case, "config|get" for a subcommand.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"strconv"
 
 	"hyperkv/internal/clock"
 	"hyperkv/resp"
@@ -75,7 +74,7 @@ func (x *crossingScratch) include(e *Engine, c *Command, args [][]byte) error {
 		}
 		return nil
 	case ScopeCursor:
-		if cursor, err := strconv.ParseUint(string(args[1]), 10, 64); err == nil {
+		if cursor, ok := shard.ParseCursor(args[1]); ok {
 			x.taken[shard.CursorShard(cursor, len(e.Shards.Shards))] = true
 		}
 		return nil
@@ -117,7 +116,7 @@ func (s *Session) cross(c *Command, args [][]byte, drop bool) {
 		w := s.answer()
 		mark := len(w.Buf)
 		x.call.Bind(e.Shards, x.shards...)
-		runOn(&x.call, c, args, s.db, &s.client, &w)
+		runOn(&x.call, c, args, s.db, &s.client, &w, false)
 		e.Shards.ExitAll(x.shards)
 		s.answered(&w, mark, drop)
 		return
@@ -134,6 +133,7 @@ func (s *Session) cross(c *Command, args [][]byte, drop bool) {
 		t.txn.Body = t.runWhole
 	}
 	s.pipeline.wait(&t.pending, 0, drop)
+	s.learnReply(replySizeFirst) // such commands may answer much: few at a time
 	e.Shards.Submit(&t.txn)
 }
 
@@ -157,14 +157,17 @@ func (s *Session) answered(w *resp.Writer, mark int, drop bool) {
 	s.pipeline.ready(w.Buf)
 }
 
-// runOn runs one command with a call that is bound to its shards.
-func runOn(call *shard.Call, c *Command, args [][]byte, db int, client *shard.Client, w *resp.Writer) {
+// runOn runs one command, or a part of one, with a call that is bound to its
+// shards, and returns how long that took.
+func runOn(call *shard.Call, c *Command, args [][]byte, db int, client *shard.Client, w *resp.Writer, part bool) (nanos int64) {
 	call.Reply, call.Client = w, client
 	call.Now = call.Set().Now()
 	call.Begin(db, args)
-	call.Command = c.id
-	call.Execute(c.Run, clock.Monotonic())
+	call.Command, call.Part = c.id, part
+	start := clock.Monotonic()
+	nanos = call.Execute(c.Run, start) - start
 	call.Reply, call.Client = nil, nil
+	return nanos
 }
 
 // crossing is a command over several shards that had to be handed to them.
@@ -184,6 +187,7 @@ type part struct {
 	args  [][]byte
 	order []int // for MergeOrder: which key each of the part's keys was
 	reply []byte
+	nanos int64 // how long it took
 }
 
 func cloneArgs(args [][]byte) [][]byte {
@@ -229,8 +233,9 @@ func (t *crossing) split(e *Engine, keys []int) {
 func (t *crossing) runPart(index int, sh *shard.Shard) {
 	w := resp.Writer{Proto: t.proto}
 	client := t.client
-	runOn(sh.Call(), t.command, t.parts[index].args, t.db, &client, &w)
-	t.parts[index].reply = w.Buf
+	p := &t.parts[index]
+	p.nanos = runOn(sh.Call(), t.command, p.args, t.db, &client, &w, true)
+	p.reply = w.Buf
 }
 
 // runWhole runs the command with all its shards in hand.
@@ -238,7 +243,7 @@ func (t *crossing) runWhole() {
 	w := resp.Writer{Proto: t.proto}
 	var call shard.Call
 	call.Bind(t.txn.Shards[0].Set(), t.txn.Shards...)
-	runOn(&call, t.command, t.args, t.db, &t.client, &w)
+	runOn(&call, t.command, t.args, t.db, &t.client, &w, false)
 	t.reply = w.Buf
 }
 
@@ -246,8 +251,26 @@ func (t *crossing) runWhole() {
 func (t *crossing) finish() {
 	if t.parts != nil {
 		t.reply = merge(t.command.Merge, t.parts)
+		t.finished = t.count
 	}
 	t.session.loop.complete(&t.pending)
+}
+
+// count counts a command that ran in parts, as one. On the loop.
+func (t *crossing) count() {
+	l := t.session.loop
+	var took int64
+	for i := range t.parts {
+		took += t.parts[i].nanos
+	}
+	if t.reply[0] == '-' {
+		l.counter.Failed(t.command.id)
+		l.errors.count(resp.Error(t.reply[1:]))
+	}
+	l.counter.Ran(t.command.id, took)
+	if slow := l.engine.Shards.SlowNanos.Load(); slow >= 0 && took >= slow {
+		l.engine.Slowlog.add(l.engine, t.session, t.command, t.args, took)
+	}
 }
 
 // merge makes one reply of the replies of the parts. An error in any part is

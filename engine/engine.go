@@ -15,12 +15,12 @@ import (
 	"hyperkv/shard"
 )
 
-// Version is the version of HyperKV; RedisVersion the level of Redis whose
-// commands it answers, which is what clients look for.
-const (
-	Version      = "0.1.0"
-	RedisVersion = "7.4.0"
-)
+// Version is the version of HyperKV. A release sets it when it is linked.
+var Version = "0.1.0-dev"
+
+// RedisVersion is the level of Redis whose commands HyperKV answers, which is
+// what clients look for.
+const RedisVersion = "7.4.0"
 
 // Options says how an Engine is built.
 type Options struct {
@@ -55,10 +55,17 @@ type Engine struct {
 	// foreignOnly sends all work to the shards' keepers (shard_inline: no).
 	foreignOnly bool
 
+	// states is what families keep, by their names. Immutable once built.
+	states map[string]any
+
 	mu    sync.Mutex
 	loops []*Loop
 	// retired counts what loops that are gone had counted. Guarded by mu.
-	retired *shard.CommandCounter
+	retired       *shard.CommandCounter
+	retiredErrors errorCounts
+	// forgotten is what loops, present and gone, had counted at the last
+	// ResetStats, by command; nil before. Guarded by mu.
+	forgotten []shard.CommandStats
 
 	shutdown     chan struct{}
 	shutdownOnce sync.Once
@@ -115,11 +122,21 @@ func New(o Options) (*Engine, error) {
 		Seed:      seed,
 		Clock:     o.Clock,
 		Inline:    e.Params.Bool("shard-inline"),
-		Hooks:     shard.Hooks{Effects: o.Effects, Slow: e.slow},
+
+		ExpiryInterval: o.Config.TTLCheckInterval,
+		ExpiryBatch:    o.Config.MaxKeysPerTTLCheck,
+
+		Hooks: shard.Hooks{Effects: o.Effects, Slow: e.slow},
 	})
 	e.foreignOnly = !e.Params.Bool("shard-inline")
 	e.limits.watch(e)
 	e.clients.init()
+	e.states = make(map[string]any)
+	for i := range o.Families {
+		if attach := o.Families[i].Attach; attach != nil {
+			e.states[o.Families[i].Name] = attach(e)
+		}
+	}
 	go e.upkeep()
 	return e, nil
 }
@@ -145,6 +162,9 @@ func (e *Engine) RequestShutdown() { e.shutdownOnce.Do(func() { close(e.shutdown
 
 // ShutdownRequested is closed once somebody has asked for the server to stop.
 func (e *Engine) ShutdownRequested() <-chan struct{} { return e.shutdown }
+
+// State is what the Attach of a family returned.
+func (e *Engine) State(family string) any { return e.states[family] }
 
 // Config is what the server was started with.
 func (e *Engine) Config() *config.Config { return e.config }
@@ -186,11 +206,19 @@ func (e *Engine) CommandStats(id int) (sum shard.CommandStats) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, l := range e.loops {
-		l.counter.Read(id, &sum)
+	e.readLoops(id, &sum)
+	if e.forgotten != nil {
+		sum.Subtract(&e.forgotten[id])
 	}
-	e.retired.Read(id, &sum)
 	return sum
+}
+
+// readLoops adds up what loops have ever counted for a command. e.mu is held.
+func (e *Engine) readLoops(id int, sum *shard.CommandStats) {
+	for _, l := range e.loops {
+		l.counter.Read(id, sum)
+	}
+	e.retired.Read(id, sum)
 }
 
 // Calls is how many commands have run.
@@ -202,6 +230,9 @@ func (e *Engine) Calls() (n uint64) {
 	defer e.mu.Unlock()
 	for _, l := range e.loops {
 		n += l.counter.Calls()
+	}
+	for i := range e.forgotten {
+		n -= e.forgotten[i].Calls
 	}
 	return n + e.retired.Calls()
 }
@@ -230,6 +261,7 @@ func (e *Engine) Stats() (sum shard.Stats) {
 	for _, l := range e.loops {
 		l.errors.add(sum.Errors)
 	}
+	e.retiredErrors.add(sum.Errors)
 	return sum
 }
 
@@ -238,13 +270,19 @@ func (e *Engine) ResetStats(c *shard.Call) {
 	for _, s := range c.Shards() {
 		s.ResetStats()
 	}
+	// The counters of the loops are theirs alone, so they go on.
 	e.mu.Lock()
-	loops := append([]*Loop(nil), e.loops...)
-	e.retired.Reset()
-	e.mu.Unlock()
-	for _, l := range loops {
-		l.post(l.resetStats)
+	e.forgotten = make([]shard.CommandStats, len(e.Table.all))
+	for id := range e.forgotten {
+		e.readLoops(id, &e.forgotten[id])
 	}
+	for _, l := range e.loops {
+		l.errors.reset()
+		l.bytesIn.Store(0)
+		l.bytesOut.Store(0)
+	}
+	e.retiredErrors.reset()
+	e.mu.Unlock()
 	t := &e.Totals
 	for _, counter := range []*atomic.Uint64{&t.ConnectionsReceived, &t.ConnectionsRejected, &t.bytesIn, &t.bytesOut,
 		&t.EvictedClients, &t.OutputLimitClosed, &t.InputLimitClosed, &t.AuthFailures} {

@@ -90,7 +90,7 @@ func (s *Session) process(data []byte) (used int) {
 		}
 		complete := true
 		limit := s.burstLimit()
-		for b.count < limit && s.hold == holdNone && !s.closing {
+		for b.count < limit && s.hold == holdNone && !s.closing && !s.enough() {
 			mark := len(b.args)
 			args, n, err := s.parser.Next(data[used:], s.limits(), b.args)
 			if err != nil {
@@ -128,6 +128,12 @@ func (s *Session) process(data []byte) (used int) {
 	}
 	s.info.lastActive.Store(l.engine.NowMillis())
 	return used
+}
+
+// enough says that commands which answer outside the burst have made so much output,
+// or handed over so much work, that it is time to look at what the client does with it.
+func (s *Session) enough() bool {
+	return len(s.loop.output) >= outputBurstBytes || !s.pipeline.empty() && s.pipeline.full(s.replySize)
 }
 
 // burstLimit is how many commands the next burst may have: as many as come to

@@ -114,8 +114,8 @@ func (s *Session) gate(c *Command, args [][]byte) error {
 	if flags&Write != 0 && e.limits.replicasMissing() {
 		return resp.ErrNoReplicas
 	}
-	if c.Check != nil {
-		return c.Check(args)
+	if c.Check != nil && s.multi == nil {
+		return c.Check(args) // EXEC does not split it, so there its body will say so
 	}
 	return nil
 }
@@ -196,6 +196,7 @@ func (s *Session) run(c *Command, args [][]byte) bool {
 			if !s.fence() {
 				return false
 			}
+			l.counter.Publish() // it may ask what has run so far
 		}
 		s.runHere(c, args)
 		return true
@@ -224,14 +225,10 @@ func (s *Session) fence() bool {
 // runHere runs a session command on the loop.
 func (s *Session) runHere(c *Command, args [][]byte) {
 	w := s.here()
-	mark := len(w.Buf)
 	// The command may be CLIENT REPLY, which decides about its own reply, too.
 	s.muted = s.takeDrop()
 	ctx := Context{Engine: s.loop.engine, Session: s, Args: args, Reply: &w, Command: c}
 	ctx.run(s.loop.counter, &s.loop.errors)
-	if len(w.Buf) < mark {
-		w.Buf = w.Buf[:mark]
-	}
 	s.keepHere(&w, s.muted)
 }
 
@@ -272,6 +269,9 @@ func (s *Session) route(c *Command, args [][]byte) bool {
 	l := s.loop
 	e := l.engine
 	b, x := &l.burst, &l.crossing
+	if c.Is(Admin) {
+		l.counter.Publish() // CONFIG RESETSTAT forgets what is published
+	}
 	x.begin(e)
 	if err := x.include(e, c, args); err != nil {
 		s.Refuse(c, err)

@@ -59,14 +59,13 @@ func (s *Session) distrust() {
 func (s *Session) trimInput(idle time.Duration) {
 	peak := s.inputPeak
 	s.inputPeak = 0
-	var keep int
-	switch {
-	case idle >= inputIdle:
-		keep = len(s.input)
-	case peak <= inputBytes:
-		keep = max(len(s.input), inputBytes)
-	default:
-		return
+	keep := len(s.input)
+	if idle < inputIdle {
+		// The room for a command that is still arriving stays.
+		if keep > 0 || peak > inputBytes {
+			return
+		}
+		keep = inputBytes
 	}
 	if keep >= cap(s.input) {
 		return

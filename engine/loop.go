@@ -33,6 +33,8 @@ type Loop struct {
 	output   []byte   // what the current Feed has to send
 	scratch  []byte   // replies that are not yet in order
 	batches  *batch   // free list
+	// batchesFree is how long the list is.
+	batchesFree int
 
 	counter *shard.CommandCounter // of session commands
 	// bytesIn and bytesOut count the traffic; written by the loop only.
@@ -76,6 +78,7 @@ func (l *Loop) Close() {
 		if other == l {
 			e.loops = append(e.loops[:i], e.loops[i+1:]...)
 			e.retired.Merge(l.counter)
+			e.retiredErrors.take(&l.errors)
 			e.Totals.bytesIn.Add(l.bytesIn.Load())
 			e.Totals.bytesOut.Add(l.bytesOut.Load())
 			return
@@ -97,9 +100,9 @@ func (l *Loop) leave() {
 		l.depth--
 		return
 	}
-	l.counter.Publish()
 	for {
 		l.settle()
+		l.counter.Publish()
 		l.active.Store(false)
 		if l.done.Load() == nil && l.tasks.Load() == nil {
 			l.depth = 0
@@ -179,23 +182,6 @@ func (l *Loop) Tick(now time.Time) {
 	l.leave()
 }
 
-func (l *Loop) resetStats() {
-	l.counter.Reset()
-	l.bytesIn.Store(0)
-	l.bytesOut.Store(0)
-	l.errors.reset()
-}
-
-// eachLoop posts a function to every loop.
-func (e *Engine) eachLoop(run func(l *Loop)) {
-	e.mu.Lock()
-	loops := append([]*Loop(nil), e.loops...)
-	e.mu.Unlock()
-	for _, l := range loops {
-		l.post(func() { run(l) })
-	}
-}
-
 // errorCounts counts the error replies of session commands and refused commands
 // by prefix. Errors are rare enough for a lock.
 type errorCounts struct {
@@ -219,6 +205,16 @@ func (c *errorCounts) add(sum map[string]uint64) {
 		sum[prefix] += n
 	}
 	c.mu.Unlock()
+}
+
+// take moves the counts of other, which nobody uses any more.
+func (c *errorCounts) take(other *errorCounts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = make(map[string]uint64)
+	}
+	other.add(c.counts)
 }
 
 func (c *errorCounts) reset() {

@@ -18,7 +18,7 @@ func (e *Engine) WriteMetrics(w io.Writer) {
 	m.family("hyperkv_up", "gauge", "Whether the server is up.")
 	m.value("hyperkv_up", "", 1)
 	m.family("hyperkv_build_info", "gauge", "The version of the server.")
-	m.value("hyperkv_build_info", fmt.Sprintf("version=%q,redis_version=%q", Version, RedisVersion), 1)
+	m.value("hyperkv_build_info", fmt.Sprintf("version=%q,redis_version=%q,node=%q", Version, RedisVersion, e.config.NodeID), 1)
 	m.family("hyperkv_uptime_seconds", "gauge", "How long the server has been running.")
 	m.value("hyperkv_uptime_seconds", "", time.Since(e.started).Seconds())
 

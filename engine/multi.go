@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"hyperkv/internal/clock"
@@ -195,20 +196,22 @@ func multiExec(s *Session, c *Command, _ [][]byte) bool {
 	s.info.commands.Add(1)
 	x := &l.crossing
 	x.begin(e)
-	long := false
+	long, data := false, false
 	for i := range m.commands {
 		q := &m.commands[i]
 		long = long || q.command.Is(Long)
 		if q.command.Run == nil {
 			continue
 		}
-		if err := x.include(e, q.command, q.args); err != nil {
-			// The body will say so; it needs no shard for that.
-			continue
-		}
+		data = true
+		// What is wrong with the keys, the body will say.
+		_ = x.include(e, q.command, q.args)
 	}
 	if s.client.Watch != nil {
 		s.client.Watch.AddShards(x.add)
+	}
+	if data && !slices.Contains(x.taken, true) {
+		x.add(e.Shards.Shards[0]) // as for such a command alone: see plan
 	}
 	x.join()
 	x.finish(e)
@@ -227,6 +230,11 @@ func multiExec(s *Session, c *Command, _ [][]byte) bool {
 	t.txn.Long = long
 	t.txn.Body = t.runWhole
 	t.txn.Done = func() { l.complete(&t.pending) }
+	t.finished = func() {
+		if s.Killed() {
+			s.CloseAfterReply() // maybe it has killed itself
+		}
+	}
 	s.hold = holdExec
 	s.pipeline.wait(&t.pending, 0, t.drop)
 	e.Shards.Submit(&t.txn)

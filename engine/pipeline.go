@@ -12,6 +12,8 @@ type pending struct {
 	replies []replyRange
 	slots   int  // how many slots of the pipeline wait for it
 	done    bool // the loop has seen it finished
+	// finished, if set, is called on the loop before the reply leaves.
+	finished func()
 	// free, if set, is called on the loop when the last reply has left.
 	free func()
 }
@@ -97,6 +99,7 @@ func (p *pipeline) advance(out []byte) []byte {
 			p.bytes -= len(sl.ready)
 			out = append(out, sl.ready...)
 		case !work.done:
+			p.compact()
 			return out
 		default:
 			if !sl.drop {
@@ -118,9 +121,25 @@ func (p *pipeline) advance(out []byte) []byte {
 	return out
 }
 
+// compactSlots is how many slots must have left before the others move up, so that
+// a pipeline that never runs dry does not grow for ever.
+const compactSlots = 256
+
+func (p *pipeline) compact() {
+	if p.first < compactSlots || 2*p.first < len(p.slots) {
+		return
+	}
+	kept := copy(p.slots, p.slots[p.first:])
+	clear(p.slots[kept:])
+	p.slots, p.first = p.slots[:kept], 0
+}
+
 // completed is called on the loop when work for the session has finished.
 func (s *Session) completed(p *pending) {
 	p.done = true
+	if p.finished != nil {
+		p.finished()
+	}
 	l := s.loop
 	if s.closed {
 		// Nobody reads any more; what the work holds is still given back.

@@ -16,7 +16,6 @@ type registry struct {
 	nextID   atomic.Int64
 	count    atomic.Int64
 	blocked  atomic.Int64
-	watching atomic.Int64
 }
 
 func (r *registry) init() { r.sessions = make(map[int64]*Session) }
@@ -76,7 +75,9 @@ func (s *Session) Kill(by *Session) {
 	s.info.killed.Store(true)
 	s.loop.engine.clients.remove(s)
 	if s == by {
-		s.CloseAfterReply()
+		if s.hold != holdExec { // else the loop has the rest of the session; see finished
+			s.CloseAfterReply()
+		}
 		return
 	}
 	s.loop.post(func() {

@@ -43,9 +43,8 @@ type Session struct {
 	db    int
 	proto int
 	// hold says why the session does not read on at present.
-	hold hold
-	// fenced says that input waits for the replies under way (holdFence).
-	multi *multi
+	hold  hold
+	multi *multi // nil outside MULTI
 	reply replyMode
 	muted bool // the reply of the session command under way is unwanted
 	// replies that cannot leave yet, in the order of the requests.
@@ -100,7 +99,8 @@ type sessionInfo struct {
 	outputBytes, argvBytes    atomic.Int64
 	bytesIn, bytesOut         atomic.Uint64
 	commands                  atomic.Uint64
-	killed, blocking          atomic.Bool
+	killed                    atomic.Bool
+	blocking                  atomic.Pointer[blocking] // the wait that Unblock may end
 	watch                     atomic.Pointer[shard.WatchSet]
 	softSince                 int64 // owned by the loop: since when the soft limit is exceeded
 }
@@ -109,13 +109,11 @@ type sessionInfo struct {
 const (
 	flagMulti uint32 = 1 << iota
 	flagBlocked
-	flagDirtyWatch
 	flagCloseAfterReply
 	flagNoEvict
 	flagNoTouch
 	flagMonitor
 	flagUnix
-	flagReadOnly
 )
 
 // Open adds a client. An error means that it cannot be served; its text is the
@@ -172,25 +170,24 @@ func (s *Session) forget() {
 	s.multi = nil
 }
 
-// close ends the connection once the replies under way have left.
+// close ends the connection without waiting for the replies under way, which may
+// be those of a command that blocks.
 func (s *Session) close() {
 	s.closing = true
 	s.setFlag(flagCloseAfterReply, true)
 	s.input = nil
-	if s.pipeline.empty() && !s.closed {
+	if !s.closed {
 		s.out.Close()
 	}
 }
 
+// setFlag may be called by a transaction and by the loop at the same time.
 func (s *Session) setFlag(flag uint32, on bool) {
-	flags := s.info.flags.Load()
-	if on {
-		flags |= flag
-	} else {
-		flags &^= flag
-	}
-	if flags != s.info.flags.Load() {
-		s.info.flags.Store(flags)
+	switch set := s.info.flags.Load()&flag != 0; {
+	case on && !set:
+		s.info.flags.Or(flag)
+	case !on && set:
+		s.info.flags.And(^flag)
 	}
 }
 
@@ -299,7 +296,7 @@ func (s *Session) limits() *resp.Limits {
 func (s *Session) tick(now time.Time) {
 	e := s.loop.engine
 	millis := now.UnixMilli()
-	if timeout := e.limits.timeout.Load(); timeout > 0 && s.hold == holdNone && !s.isMonitor() &&
+	if timeout := e.limits.timeout.Load(); timeout > 0 && s.hold == holdNone && s.pipeline.empty() && !s.isMonitor() &&
 		millis-s.info.lastActive.Load() > timeout*1000 {
 		s.out.Close()
 		return

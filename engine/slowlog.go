@@ -63,9 +63,8 @@ func (l *Slowlog) add(e *Engine, s *Session, c *Command, args [][]byte, nanos in
 
 func (l *Slowlog) trim(length int) {
 	if surplus := len(l.entries) - max(length, 0); surplus > 0 {
-		kept := copy(l.entries, l.entries[surplus:])
-		clear(l.entries[kept:])
-		l.entries = l.entries[:kept]
+		clear(l.entries[:surplus])
+		l.entries = l.entries[surplus:]
 	}
 }
 

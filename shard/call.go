@@ -50,6 +50,9 @@ type Call struct {
 	FirstKey  int
 	FirstHash uint64
 	nextKey   int // where in Keys the handler is
+	// Part says that this is what one shard does of a command; whoever has split
+	// the command counts it, and reports it when it was slow.
+	Part bool
 
 	// only is the shard of a call that needs one; nil when shards has several.
 	only   *Shard
@@ -80,7 +83,7 @@ func (c *Call) Begin(database int, args [][]byte) {
 	c.Args = args
 	c.DB = DB{call: c, Number: database}
 	c.changes = 0
-	c.FirstKey = 0
+	c.FirstKey, c.Part = 0, false
 	c.Keys, c.nextKey = nil, 0
 	c.digits = c.digits[:0]
 }
@@ -135,13 +138,18 @@ func (c *Call) Execute(h Handler, start int64) (end int64) {
 		invariant.Assert(c.changes == 0, "a command failed after it had changed something")
 		c.Reply.Buf = c.Reply.Buf[:mark]
 		c.Reply.Error(err)
-		home.stats.failed(c.Command, err)
+		if !c.Part {
+			home.stats.failed(c.Command, err)
+		}
 		c.dropEffects()
 	} else if c.changes > 0 || c.effects.spoken {
 		c.settleEffects()
 	}
 	end = clock.Monotonic()
 	took := end - start
+	if c.Part {
+		return end
+	}
 	home.stats.ran(c.Command, took)
 	if slow := c.set.SlowNanos.Load(); slow >= 0 && took >= slow && c.set.hooks.Slow != nil {
 		c.set.hooks.Slow(c, took)

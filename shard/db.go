@@ -27,7 +27,7 @@ func (d DB) find(key []byte) (s *Shard, hash uint64, e keyspace.Entry) {
 	e = db.Find(hash, key)
 	if e.Exists() {
 		if at := e.Deadline(); at != 0 && at <= d.call.Now {
-			s.expireFound(d.Number, hash, e)
+			s.expireFound(d.call, d.Number, hash, e)
 			e = keyspace.Entry{}
 		}
 	}

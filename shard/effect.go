@@ -1,6 +1,9 @@
 package shard
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // An Effect is what a command did, as the command that does it again: absolute
 // times instead of relative ones, the outcome instead of the condition.
@@ -101,9 +104,21 @@ func (c *Call) handOver() {
 
 var effectDelete = []byte("DEL")
 
-// emitDelete records that the shard itself removed a key.
-func (s *Shard) emitDelete(database int, key []byte) {
-	if sink := s.set.effects; sink != nil {
-		sink(s.set.Shards[s.Index:s.Index+1], []Effect{{Database: database, Args: [][]byte{effectDelete, key}}})
+// emitDelete records that the shard itself removed a key: at once, or, when a
+// transaction met the key, at its place in the transaction's record, between the
+// commands that are done and the current one.
+func (s *Shard) emitDelete(c *Call, database int, key []byte) {
+	sink := s.set.effects
+	if sink == nil {
+		return
 	}
+	effect := Effect{Database: database, Args: [][]byte{effectDelete, key}}
+	if c == nil || !c.effects.open {
+		sink(s.set.Shards[s.Index:s.Index+1], []Effect{effect})
+		return
+	}
+	effect.Args[1] = bytes.Clone(key)
+	b := &c.effects
+	b.list = slices.Insert(b.list, b.command, effect)
+	b.command++
 }

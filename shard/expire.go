@@ -3,6 +3,7 @@ package shard
 import (
 	"math"
 	"sync/atomic"
+	"time"
 
 	"hyperkv/internal/clock"
 	"hyperkv/shard/keyspace"
@@ -19,14 +20,18 @@ type expiry struct {
 	armed atomic.Int64
 	// posted says that a slice is in the mailbox or running.
 	posted atomic.Bool
+	// longest is how long the longest slice held the turn, in nanoseconds. Written
+	// under the turn, read by anyone.
+	longest atomic.Int64
 }
 
 const (
 	never = math.MaxInt64
 	// expireSliceNanos is how long one slice may hold the turn.
 	expireSliceNanos = 200_000
-	// expireCheckEvery is how many keys go between two looks at the time.
-	expireCheckEvery = 16
+	// Defaults of Options.
+	expiryIntervalDefault = time.Second
+	expiryBatchDefault    = 100
 	// expireRetryMillis is when to look again while expiry is switched off.
 	expireRetryMillis = 100
 )
@@ -43,7 +48,11 @@ func (x *expiry) arm(s *Shard, at int64) {
 
 // RunOn implements Job: one slice.
 func (x *expiry) RunOn(s *Shard) {
+	start := clock.Monotonic()
 	next := s.expireSlice()
+	if took := clock.Monotonic() - start; took > x.longest.Load() {
+		x.longest.Store(took)
+	}
 	x.posted.Store(false)
 	x.armed.Store(next)
 	s.wakeKeeper()
@@ -68,8 +77,8 @@ func (s *Shard) expireSlice() (next int64) {
 			if !e.Exists() {
 				break
 			}
-			s.expire(number, Hash(e.Key()), e, now)
-			if removed++; removed%expireCheckEvery == 0 && clock.Monotonic()-start > expireSliceNanos {
+			s.expire(number, Hash(e.Key()), e, now, nil)
+			if removed++; removed%s.set.expiryBatch == 0 && clock.Monotonic()-start > expireSliceNanos {
 				return now
 			}
 		}
@@ -81,19 +90,29 @@ func (s *Shard) expireSlice() (next int64) {
 }
 
 // expireFound removes a key that a command has found past its deadline.
-func (s *Shard) expireFound(database int, hash uint64, e keyspace.Entry) {
+func (s *Shard) expireFound(c *Call, database int, hash uint64, e keyspace.Entry) {
 	if s.set.ExpiryHeld.Load() > 0 {
 		return
 	}
-	s.expire(database, hash, e, s.set.Now())
+	s.expire(database, hash, e, s.set.Now(), c)
 }
 
-func (s *Shard) expire(database int, hash uint64, e keyspace.Entry, now int64) {
+// expire removes a key; c is the call that met it, nil for the keeper.
+func (s *Shard) expire(database int, hash uint64, e keyspace.Entry, now int64, c *Call) {
 	s.stats.expired(now - e.Deadline())
 	key := e.Key()
-	s.emitDelete(database, key)
+	s.emitDelete(c, database, key)
 	if hook := s.set.hooks.Event; hook != nil {
 		hook(s, database, EventExpired, "expired", key)
 	}
 	s.apply(database, hash, &mutation{op: opExpire, key: key, entry: e}, 0)
+}
+
+// LongestExpirySlice is how many nanoseconds expiry has held a shard at most. Safe
+// for concurrent use.
+func (set *Set) LongestExpirySlice() (nanos int64) {
+	for _, s := range set.Shards {
+		nanos = max(nanos, s.expiry.longest.Load())
+	}
+	return nanos
 }

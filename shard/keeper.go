@@ -1,9 +1,11 @@
 package shard
 
 import (
+	"runtime"
 	"time"
 
 	"hyperkv/internal/clock"
+	"hyperkv/shard/keyspace"
 )
 
 // keeper is the goroutine of one shard. It takes the turn like everyone else,
@@ -42,9 +44,13 @@ func (s *Shard) keep() {
 		if armed := s.expiry.armed.Load(); armed == never {
 			timer.Stop()
 		} else if wait := armed - s.set.Now(); wait > 0 {
-			timer.Reset(min(time.Duration(wait)*time.Millisecond, time.Minute))
+			timer.Reset(min(time.Duration(wait)*time.Millisecond, s.set.expiryInterval))
 		} else {
 			s.postExpiry()
+			// There may be more to do at once. An event loop whose client has spoken
+			// meanwhile waits for a processor, and would until the scheduler's next
+			// round of preemption.
+			runtime.Gosched()
 		}
 		select {
 		case <-s.keeper.wake:
@@ -69,11 +75,9 @@ func (s *Shard) postExpiry() {
 }
 
 // sweepMailbox runs the mailbox, long jobs included, if nobody else has the turn.
-// Whoever has it hands what is long over to the keeper again.
+// Whoever has it looks at the mailbox before or after, and hands what is long over
+// to the keeper again.
 func (s *Shard) sweepMailbox() {
-	if !s.mailbox.arrived() && !s.stranded.Load() && s.turn.Load() != turnFree {
-		return
-	}
 	if !s.turn.CompareAndSwap(turnFree, turnHeld) {
 		return
 	}
@@ -93,18 +97,55 @@ const (
 	upkeepRounds = 20
 )
 
-// upkeep gives memory back after keys have gone, in slices on an idle shard; a
-// busy one is left alone until next time.
+// upkeep gives back what keys and watches have left behind, in slices on an idle
+// shard; a busy one is left alone until next time.
 func (s *Shard) upkeep() {
 	for range upkeepRounds {
 		if !s.Enter() {
 			return
 		}
 		more := s.compact()
+		if !more {
+			s.watched.tidy()
+			s.sampleTTLs()
+		}
 		s.Exit()
 		if !more {
 			return
 		}
+	}
+}
+
+// ttlSamples is how many keys one look at the times to live takes in.
+const ttlSamples = 16
+
+// sampleTTLs keeps a moving average of how long the keys of each database have
+// to live, for INFO.
+func (s *Shard) sampleTTLs() {
+	now := s.set.Now()
+	for number, db := range s.databases {
+		if db == nil || db.Volatile() == 0 {
+			s.stats.averageTTL[number] = 0
+			continue
+		}
+		var sum, count int64
+		// Not the generator of the commands, whose numbers a replay must see again.
+		db.Sample(uint64(clock.Monotonic())*0x9e3779b97f4a7c15, ttlSamples, func(e keyspace.Entry) {
+			if at := e.Deadline(); at > now {
+				sum += at - now
+				count++
+			}
+		})
+		if count == 0 {
+			continue
+		}
+		average := &s.stats.averageTTL[number]
+		if *average == 0 {
+			*average = sum / count
+		} else {
+			*average += (sum/count - *average) / 8
+		}
+		s.stats.touch(number)
 	}
 }
 

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"sync/atomic"
+	"time"
 
 	"hyperkv/internal/clock"
 	"hyperkv/internal/invariant"
@@ -39,8 +40,13 @@ type Options struct {
 	// Inline lets any goroutine run an idle shard; without it only the shard's
 	// keeper does, and everyone else posts.
 	Inline bool
-	Clock  clock.Clock
-	Hooks  Hooks
+	// ExpiryInterval is the longest time between two looks for expired keys, and
+	// ExpiryBatch how many of them are removed between two looks at the clock; 0
+	// for the defaults.
+	ExpiryInterval time.Duration
+	ExpiryBatch    int
+	Clock          clock.Clock
+	Hooks          Hooks
 }
 
 // Hooks is what a shard tells its surroundings. Every function may be nil and
@@ -75,6 +81,9 @@ type Set struct {
 	ExpiryHeld atomic.Int32
 
 	inline bool
+
+	expiryInterval time.Duration
+	expiryBatch    int
 	// onLong is called before a long job runs, if it is set.
 	onLong atomic.Pointer[func()]
 	closed chan struct{}
@@ -99,6 +108,13 @@ func newSet(o Options) *Set {
 	if set.clock == nil {
 		set.clock = clock.System{}
 	}
+	set.expiryInterval, set.expiryBatch = o.ExpiryInterval, o.ExpiryBatch
+	if set.expiryInterval <= 0 {
+		set.expiryInterval = expiryIntervalDefault
+	}
+	if set.expiryBatch <= 0 {
+		set.expiryBatch = expiryBatchDefault
+	}
 	set.SlowNanos.Store(-1)
 	set.ActiveExpiry.Store(true)
 	for i := range o.Shards {
@@ -110,6 +126,7 @@ func newSet(o Options) *Set {
 		}
 		s.stats.init(o.Commands)
 		s.stats.public.databases = make([]publicDatabase, o.Databases)
+		s.stats.averageTTL = make([]int64, o.Databases)
 		s.keeper.init()
 		s.expiry.init()
 		set.Shards = append(set.Shards, s)
@@ -159,7 +176,9 @@ func (set *Set) Now() int64 { return set.clock.NowMillis() }
 func (set *Set) Submit(t *Transaction) { set.order.submit(t) }
 
 // EnterAll takes the turns of all the given shards, or none of them. It never
-// waits; false means: Submit a transaction.
+// waits; false means: Submit a transaction over the same shards. The caller must:
+// it may have kept from a shard somebody who had to look at its mailbox, and it is
+// the transaction that sees to that.
 //
 // The mailboxes must all be empty once all turns are held. To drain one of them
 // while holding another would run, on this shard only, a part of a transaction

@@ -40,7 +40,18 @@ const LagBuckets = 20
 // CommandStats counts one command. Nanos is the time spent in it.
 type CommandStats struct {
 	Calls, Failed, Rejected, Nanos uint64
-	Latency                        [LatencyBuckets]uint32
+	Latency                        [LatencyBuckets]uint64
+}
+
+// Subtract takes away what was counted earlier.
+func (s *CommandStats) Subtract(earlier *CommandStats) {
+	s.Calls -= earlier.Calls
+	s.Failed -= earlier.Failed
+	s.Rejected -= earlier.Rejected
+	s.Nanos -= earlier.Nanos
+	for b := range s.Latency {
+		s.Latency[b] -= earlier.Latency[b]
+	}
 }
 
 // A CommandCounter counts commands for one owner and publishes the counts for
@@ -57,7 +68,7 @@ type CommandCounter struct {
 
 type publicCommandStats struct {
 	calls, failed, rejected, nanos atomic.Uint64
-	latency                        [LatencyBuckets]atomic.Uint32
+	latency                        [LatencyBuckets]atomic.Uint64
 }
 
 // NewCommandCounter counts commands with identifiers below n.
@@ -160,15 +171,15 @@ type stats struct {
 	commands *CommandCounter
 	errors   map[string]uint64 // by prefix; copied to public when it changes
 
-	hits, misses   uint64
-	expiredKeys    uint64
-	dirty          uint64
-	lag            [LagBuckets]uint64
-	lagSumMillis   uint64
-	errorsChanged  bool
-	lagChanged     bool
-	touched        uint64 // databases changed since the last publish, as bits
-	publishedDirty uint64
+	hits, misses  uint64
+	expiredKeys   uint64
+	dirty         uint64
+	lag           [LagBuckets]uint64
+	lagSumMillis  uint64
+	errorsChanged bool
+	lagChanged    bool
+	averageTTL    []int64 // in milliseconds, by database
+	touched       uint64  // databases changed since the last publish, as bits
 
 	public publicStats
 }
@@ -181,7 +192,7 @@ type publicStats struct {
 }
 
 type publicDatabase struct {
-	keys, volatile, bytes atomic.Int64
+	keys, volatile, bytes, averageTTL atomic.Int64
 }
 
 // databasesTracked is how many databases have a bit of their own in touched;
@@ -282,6 +293,7 @@ func (s *Shard) publishDatabase(n int) {
 	to.keys.Store(int64(db.Len()))
 	to.volatile.Store(int64(db.Volatile()))
 	to.bytes.Store(db.Bytes())
+	to.averageTTL.Store(s.stats.averageTTL[n])
 }
 
 // Stats is what a shard has counted, as of the end of its last turn.
@@ -294,7 +306,20 @@ type Stats struct {
 }
 
 // DatabaseStats is the size of one database on one shard.
-type DatabaseStats struct{ Keys, Volatile, Bytes int64 }
+type DatabaseStats struct {
+	Keys, Volatile, Bytes int64
+	// TTLSum is the average time to live in milliseconds times Volatile, so that
+	// shards can be added up.
+	TTLSum int64
+}
+
+// AverageTTL is roughly how long a volatile key has to live, in milliseconds.
+func (d DatabaseStats) AverageTTL() int64 {
+	if d.Volatile == 0 {
+		return 0
+	}
+	return d.TTLSum / d.Volatile
+}
 
 // Stats adds what the shard has published to sum. Safe for concurrent use.
 func (s *Shard) Stats(sum *Stats) {
@@ -320,7 +345,9 @@ func (s *Shard) Stats(sum *Stats) {
 	}
 	for i := range p.databases {
 		sum.Databases[i].Keys += p.databases[i].keys.Load()
-		sum.Databases[i].Volatile += p.databases[i].volatile.Load()
+		volatile := p.databases[i].volatile.Load()
+		sum.Databases[i].Volatile += volatile
+		sum.Databases[i].TTLSum += volatile * p.databases[i].averageTTL.Load()
 		sum.Databases[i].Bytes += p.databases[i].bytes.Load()
 	}
 }

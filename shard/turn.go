@@ -15,6 +15,10 @@ const (
 // so that a busy mailbox cannot keep an event loop from its sockets.
 const drainMax = 64
 
+// leaveRoundsMax bounds how often one who gives the turn back comes back for what
+// has arrived meanwhile; then, too, the keeper takes over.
+const leaveRoundsMax = 16
+
 // drainResult says how a drain ended.
 type drainResult uint8
 
@@ -66,7 +70,7 @@ func (s *Shard) exit(left *rechecks) {
 // the turn was held is nobody else's business, so it looks again after freeing
 // it: a poster either finds the turn free, or its node is seen here.
 func (s *Shard) leave(last drainResult, left *rechecks) {
-	for {
+	for rounds := 0; ; rounds++ {
 		var waitFor *Transaction
 		if last == blocked {
 			waitFor = s.mailbox.first.txn
@@ -85,6 +89,10 @@ func (s *Shard) leave(last drainResult, left *rechecks) {
 				return
 			}
 		case !s.mailbox.arrived():
+			return
+		}
+		if rounds == leaveRoundsMax {
+			s.wakeKeeper()
 			return
 		}
 		if !s.turn.CompareAndSwap(turnFree, turnHeld) {

@@ -90,6 +90,18 @@ func (t *watchTable) add(database int, key []byte, w watcher) bool {
 	return true
 }
 
+// watchTidyMax is the largest table that the keeper tidies.
+const watchTidyMax = 1024
+
+// tidy forgets the watches of clients that no longer look while that is cheap. add
+// does so in proportion to what is added, but when nobody watches any more, every
+// write would go on asking.
+func (t *watchTable) tidy() {
+	if t.any() && t.count <= watchTidyMax {
+		t.sweep()
+	}
+}
+
 // sweep forgets the watches of clients that no longer look.
 func (t *watchTable) sweep() {
 	t.count = 0
@@ -112,8 +124,7 @@ func (t *watchTable) sweep() {
 
 // touch marks everyone who watches key, and forgets them: once dirty, always dirty.
 func (t *watchTable) touch(database int, key []byte) {
-	at := watchKey{database, string(key)}
-	watchers, ok := t.keys[at]
+	watchers, ok := t.keys[watchKey{database, string(key)}]
 	if !ok {
 		return
 	}
@@ -121,7 +132,7 @@ func (t *watchTable) touch(database int, key []byte) {
 		w.set.dirty.Store(true)
 	}
 	t.count -= len(watchers)
-	delete(t.keys, at)
+	delete(t.keys, watchKey{database, string(key)})
 }
 
 // expired marks those who saw key alive when they began to watch it.
@@ -141,6 +152,7 @@ func (t *watchTable) expired(database int, key []byte) {
 		w.set.dirty.Store(true)
 		t.count--
 	}
+	clear(watchers[len(rest):])
 	if len(rest) == 0 {
 		delete(t.keys, at)
 		return
@@ -205,6 +217,9 @@ func (t *watchTable) replaced(database int, old, next *keyspace.DB, now int64) {
 // Watch makes the client's WatchSet learn of every change of key from now on.
 func (d DB) Watch(key []byte) {
 	w := d.call.Client.Watch
+	if w.Dirty() {
+		return // EXEC will fail whatever happens
+	}
 	hash := d.call.hashOf(key)
 	s := d.call.shardOf(key, hash)
 	k := &watchedKey{shard: s, database: d.Number, key: bytes.Clone(key)}

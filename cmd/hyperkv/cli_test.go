@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"hyperkv/engine"
 	"hyperkv/internal/config"
 )
 
@@ -130,10 +131,10 @@ func TestConfigDocs(t *testing.T) {
 func TestVersion(t *testing.T) {
 	out, _, _ := hyperkv(t, "version", "--json")
 	var v versionInfo
-	if err := json.Unmarshal([]byte(out), &v); err != nil || v.Version != version || v.Go == "" {
+	if err := json.Unmarshal([]byte(out), &v); err != nil || v.Version != engine.Version || v.Go == "" {
 		t.Errorf("%v %q", err, out)
 	}
-	if out, _, _ := hyperkv(t, "version"); !strings.HasPrefix(out, "hyperkv "+version) {
+	if out, _, _ := hyperkv(t, "version"); !strings.HasPrefix(out, "hyperkv "+engine.Version) {
 		t.Errorf("%q", out)
 	}
 }

@@ -197,7 +197,7 @@ func writeCommands(p *bytes.Buffer, list []redisCommand, own map[string]*engine.
 	for _, g := range groups {
 		fmt.Fprintf(p, "### %s\n\n", groupNames[g.name])
 		if g.count["yes"]+g.count["partly"] == 0 {
-			writeMissing(p, g.commands)
+			writeMissing(p, g.commands, own)
 			continue
 		}
 		fmt.Fprint(p, "| command | since Redis | in HyperKV | note |\n|---|---|---|---|\n")
@@ -208,7 +208,8 @@ func writeCommands(p *bytes.Buffer, list []redisCommand, own map[string]*engine.
 		p.WriteString("\n")
 	}
 
-	fmt.Fprint(p, "## Commands beyond Redis 7.4\n\n| command | from | what it does |\n|---|---|---|\n")
+	fmt.Fprint(p, "## Commands beyond Redis 7.4\n\nOptions that came later to commands of Redis 7.4 are named in [commands.md](commands.md), "+
+		"under \"changed in\".\n\n| command | from | what it does |\n|---|---|---|\n")
 	var more []string
 	for name, c := range own {
 		// Containers and their HELP are not listed, nor is DEBUG taken apart.
@@ -234,11 +235,11 @@ func counts(by map[string]int) string {
 }
 
 // writeMissing writes a group of which nothing is there in a few lines.
-func writeMissing(p *bytes.Buffer, commands []redisCommand) {
+func writeMissing(p *bytes.Buffer, commands []redisCommand, own map[string]*engine.Command) {
 	var order []string
 	by := make(map[string][]string)
 	for _, c := range commands {
-		status, _ := c.status(false)
+		status, _ := c.status(own[c.name] != nil)
 		intro := strings.ToUpper(status[:1]) + status[1:]
 		if c.note != "" {
 			intro += " (" + strings.TrimSuffix(c.note, ".") + ")"

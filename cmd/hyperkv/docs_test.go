@@ -114,16 +114,15 @@ func TestArchitectureNamesFiles(t *testing.T) {
 
 // The first session of the README is what a client sees.
 func TestReadmeSession(t *testing.T) {
-	const prompt = "127.0.0.1:6379> "
+	prompt := regexp.MustCompile(`(?m)^127\.0\.0\.1:6379(?:\(TX\))?> `)
 	_, session, found := strings.Cut(read(t, "../../README.md"), "$ redis-cli\n")
 	if !found {
 		t.Fatal("README.md has no session")
 	}
 	session, _, _ = strings.Cut(session, "```")
 	conn := dial(t, "tcp", open(t, testkit.ServerOptions{Shards: 2, Inline: true}).net.Addr()[0])
-	for _, exchange := range strings.Split(session, prompt)[1:] {
-		command, want, _ := strings.Cut(strings.TrimSuffix(exchange, "\n"), "\n")
-		command, _, _ = strings.Cut(command, "   # ")
+	for _, exchange := range prompt.Split(session, -1)[1:] {
+		command, want, _ := strings.Cut(exchange, "\n")
 		args, err := testkit.Split(command)
 		if err != nil {
 			t.Fatal(err)
@@ -136,6 +135,24 @@ func TestReadmeSession(t *testing.T) {
 			t.Errorf("%s\nREADME: %s\nserver: %s", command, want, have)
 		}
 	}
+}
+
+// The bounds that the compatibility page tells users are those of the engine.
+func TestBoundsInPages(t *testing.T) {
+	source, page := read(t, "../../engine/feed.go"), read(t, compatibilityPage)
+	f := func(constant, sentence string) {
+		t.Helper()
+		match := regexp.MustCompile(constant + ` += (\d+) << 20`).FindStringSubmatch(source)
+		if match == nil {
+			t.Fatalf("engine/feed.go has no %s in MiB", constant)
+		}
+		if want := strings.ReplaceAll(sentence, "N", match[1]+" MiB"); !strings.Contains(page, want) {
+			t.Errorf("docs/compatibility.md does not say %q", want)
+		}
+	}
+	f("outputHoldBytes", "while N of replies are unread")
+	f("outputResumeBytes", "once N are left")
+	f("inputHeldBytes", "waits, up to N")
 }
 
 var metricPattern = regexp.MustCompile("(?m)^\\| `(hyperkv_\\w+)")

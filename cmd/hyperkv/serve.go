@@ -16,6 +16,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"hyperkv/engine"
 	"hyperkv/internal/config"
 )
 
@@ -98,7 +99,7 @@ func (p process) run(ctx context.Context, o config.Options) error {
 			level = config.SlogLevel("verbose") // the banner has just said it
 		}
 	}
-	log.Log(ctx, level, "ready", "version", version, "pid", os.Getpid(), "shards", srv.Shards(),
+	log.Log(ctx, level, "ready", "version", engine.Version, "pid", os.Getpid(), "shards", srv.Shards(),
 		"addresses", srv.Addresses(), "max_memory", cfg.MaxMemory, "config", cfg.File)
 	notifySystemd(log.Logger, daemon.SdNotifyReady)
 
@@ -227,7 +228,7 @@ func banner(cfg *config.Config, srv running) string {
 		shards = strconv.Itoa(n) + " shards"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n  HyperKV %s   pid %d   %s   %s\n", version, os.Getpid(), shards, memory)
+	fmt.Fprintf(&b, "\n  HyperKV %s   pid %d   %s   %s\n", engine.Version, os.Getpid(), shards, memory)
 	fmt.Fprintf(&b, "  %s\n", strings.Join(srv.Addresses(), "   "))
 	b.WriteString("  Data lives in memory only: it is gone when the server stops.\n")
 	b.WriteString("  Stop with Ctrl-C or SIGTERM; a second one stops at once.\n\n")

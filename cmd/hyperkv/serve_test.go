@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"hyperkv/engine"
 	"hyperkv/internal/config"
 )
 
@@ -104,7 +105,7 @@ func TestSignalsStop(t *testing.T) {
 		if err := receive(t, l.ended); err != nil {
 			t.Errorf("%v: %v", s, err)
 		}
-		if out := l.stdout.String(); !strings.Contains(out, "HyperKV "+version) || !strings.Contains(out, "pid "+strconv.Itoa(os.Getpid())) ||
+		if out := l.stdout.String(); !strings.Contains(out, "HyperKV "+engine.Version) || !strings.Contains(out, "pid "+strconv.Itoa(os.Getpid())) ||
 			!strings.Contains(out, "3 shards") || !strings.Contains(out, "127.0.0.1:7000") || !strings.Contains(out, "no memory limit") ||
 			!strings.Contains(out, "memory only") || !strings.Contains(out, "Ctrl-C") {
 			t.Errorf("banner: %s", out)

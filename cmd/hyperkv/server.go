@@ -27,7 +27,7 @@ type server struct {
 	loops  []*loop
 	// processors fits GOMAXPROCS to the load.
 	processors *netio.Processors
-	ready  atomic.Bool
+	ready      atomic.Bool
 }
 
 // startServer brings everything up and returns once clients can connect.

@@ -106,6 +106,9 @@ func Flags(c *engine.Command) []string {
 		if c.Is(f.flag) || f.flag == engine.MovableKeys && movableKeys(c) {
 			names = append(names, f.name)
 		}
+		if f.flag == engine.MayReplicate && keysOptional[c.FullName()] {
+			names = append(names, "no_mandatory_keys")
+		}
 	}
 	return names
 }

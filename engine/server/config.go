@@ -101,8 +101,10 @@ func configRewrite(c *engine.Context) error {
 //
 // It holds all shards, so that no counter is half reset to anybody.
 func configResetStat(c *shard.Call) error {
-	if session, ok := c.Client.Session.(*engine.Session); ok {
-		session.Engine().ResetStats(c)
+	if c.Client != nil {
+		if session, ok := c.Client.Session.(*engine.Session); ok {
+			session.Engine().ResetStats(c)
+		}
 	}
 	return c.Reply.OK()
 }

@@ -3,8 +3,8 @@
 //
 // The family keeps one promise: asking costs the clients nothing. What INFO and
 // its kin answer was published by the shards and loops at the end of their
-// turns; nobody is waited for. Only commands that change all shards at once
-// (CONFIG RESETSTAT, DEBUG SLEEP, DEBUG POPULATE) take turns.
+// turns; nobody is waited for. Only commands that concern all shards at once
+// (CONFIG RESETSTAT, MEMORY MALLOC-STATS, DEBUG SLEEP, DEBUG POPULATE) take turns.
 //
 //	server.go       the table: all rows of the files below
 //	info.go         INFO: which sections; section.go writes their lines
@@ -12,10 +12,11 @@
 //	process.go      what the operating system and the Go runtime say of the process
 //	config.go       CONFIG
 //	command.go      COMMAND; keyspec.go, docs.go: its larger replies
-//	categories.go   ACL categories, and ACL as far as there is one user
+//	categories.go   ACL categories; acl.go: ACL, as far as there is one user
 //	memory.go       MEMORY
 //	slowlog.go      SLOWLOG
 //	latency.go      LATENCY; histogram.go, graph.go: two of its replies
+//	latencymonitor.go  notes what took long, from what is counted anyway
 //	debug.go        DEBUG; protocol.go: DEBUG PROTOCOL
 //	lifecycle.go    TIME, ROLE, SHUTDOWN, MONITOR, and what needs a disk or replicas
 //	scripting.go    FUNCTION, SCRIPT and MODULE as far as there is nothing to list

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"math/bits"
 
 	"hyperkv/shard"
 )
@@ -10,6 +9,7 @@ import (
 // hyperKV is the section about what other servers do not have.
 func (r *report) hyperKV() {
 	shards := r.e.Shards.Shards
+	r.text("node_id", r.e.Config().NodeID)
 	r.int("shards", int64(len(shards)))
 	for _, s := range shards {
 		var stats shard.Stats
@@ -86,12 +86,4 @@ func percentileBucket[N uint32 | uint64](counts []N, percent float64) int {
 		}
 	}
 	return len(counts) - 1
-}
-
-// bucketOfPower is the exponent of the smallest power of two that is not below n.
-func bucketOfPower(n uint64) int {
-	if n <= 1 {
-		return 0
-	}
-	return bits.Len64(n - 1)
 }

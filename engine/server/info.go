@@ -49,6 +49,9 @@ func infoCommand(c *engine.Context) error {
 	return c.Reply.Verbatim("txt", infoText(c.Engine, wordsOf(c.Args[1:])))
 }
 
+// infoBytes is room for the default sections.
+const infoBytes = 6 << 10
+
 // infoText writes the named sections; none means the default ones. Names that
 // there are not are left out.
 func infoText(e *engine.Engine, names []string) string {
@@ -61,6 +64,7 @@ func infoText(e *engine.Engine, names []string) string {
 		preset = preset || name == "default"
 	}
 	r := newReport(e)
+	r.Grow(infoBytes)
 	for i := range sections {
 		s := &sections[i]
 		wanted := all || preset && s.preset

@@ -119,6 +119,9 @@ func legacyKeys(c *engine.Command) (first, last, step int) {
 	return first, last, step
 }
 
+// keysOptional are the commands with counted keys that may count none.
+var keysOptional = map[string]bool{"eval": true, "eval_ro": true, "evalsha": true, "evalsha_ro": true, "fcall": true, "fcall_ro": true}
+
 // foundKey is a key among the arguments of a command.
 type foundKey struct {
 	position int
@@ -162,7 +165,7 @@ func keysOf(c *engine.Command, args [][]byte) (keys []foundKey, err error) {
 			}
 		}
 	}
-	if len(keys) == 0 {
+	if len(keys) == 0 && !keysOptional[c.FullName()] {
 		return nil, resp.Error("ERR Invalid arguments specified for command")
 	}
 	for i := range keys {

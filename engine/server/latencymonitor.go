@@ -54,32 +54,18 @@ type latencyMonitor struct {
 	lagSum   uint64
 }
 
-// latencyMonitors are the monitors of the servers in this process, by *engine.Engine.
-var latencyMonitors sync.Map
-
-// Attach makes the latency monitor of a server follow latency-monitor-threshold.
-// Without it the monitor begins when a command first asks for it.
-func Attach(e *engine.Engine) { monitorOf(e) }
-
-// monitorOf returns the monitor of a server, which it starts if need be.
-func monitorOf(e *engine.Engine) *latencyMonitor {
-	if m, ok := latencyMonitors.Load(e); ok {
-		return m.(*latencyMonitor)
-	}
+// attach makes the monitor of a server, which follows latency-monitor-threshold.
+func attach(e *engine.Engine) any {
 	m := &latencyMonitor{engine: e, noted: make(map[string]*latencyEvent)}
-	if other, loaded := latencyMonitors.LoadOrStore(e, m); loaded {
-		return other.(*latencyMonitor)
-	}
-	go func() {
-		<-e.ShutdownRequested()
-		latencyMonitors.Delete(e)
-	}()
 	if err := m.follow(e.Params.String("latency-monitor-threshold")); err != nil {
 		panic("server: setting latency-monitor-threshold: " + err.Error())
 	}
 	e.Params.OnChange("latency-monitor-threshold", m.follow)
 	return m
 }
+
+// monitorOf returns the monitor of a server.
+func monitorOf(e *engine.Engine) *latencyMonitor { return e.State(familyName).(*latencyMonitor) }
 
 // follow changes the threshold, once what has run so far is judged by the old
 // one, and starts watching when there is one.

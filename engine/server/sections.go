@@ -257,11 +257,13 @@ func (r *report) modules() {}
 
 func (r *report) cluster() { r.int("cluster_enabled", 0) }
 
-// each calls visit for every command and subcommand that was ever asked for.
+// each calls visit for every command and subcommand that was ever asked for. The
+// statistics are borrowed until visit returns.
 func (r *report) each(visit func(c *engine.Command, s *shard.CommandStats)) {
+	s := new(shard.CommandStats)
 	for _, c := range byName(r.e.Table) {
-		if s := r.e.CommandStats(c.ID()); s.Calls > 0 || s.Failed > 0 || s.Rejected > 0 {
-			visit(c, &s)
+		if *s = r.e.CommandStats(c.ID()); s.Calls > 0 || s.Failed > 0 || s.Rejected > 0 {
+			visit(c, s)
 		}
 	}
 }
@@ -322,7 +324,7 @@ func (r *report) latencyStats() {
 func (r *report) keyspace() {
 	for i, db := range r.statistics().Databases {
 		if db.Keys > 0 {
-			fmt.Fprintf(r, "db%d:keys=%d,expires=%d,avg_ttl=0,subexpiry=0\r\n", i, db.Keys, db.Volatile)
+			fmt.Fprintf(r, "db%d:keys=%d,expires=%d,avg_ttl=%d,subexpiry=0\r\n", i, db.Keys, db.Volatile, db.AverageTTL())
 		}
 	}
 }

@@ -6,12 +6,15 @@ import (
 	"hyperkv/engine"
 )
 
+const familyName = "server"
+
 // Family is the table of all commands of this package.
 var Family = engine.Family{
-	Name:  "server",
-	Group: "server",
+	Name:   familyName,
+	Group:  "server",
+	Attach: attach,
 	Commands: slices.Concat(
 		[]engine.Command{info, configure, command, memory, slowlog, latency, debugging, acl, lolwut},
-		lifecycle, scripting,
+		lifecycle, scripting, cluster,
 	),
 }

@@ -19,6 +19,9 @@ const (
 	// one of these commands has a bug of another kind.
 	replyPatience = 5 * time.Second
 
+	// drainPatience bounds the wait for a reply that nobody looks at.
+	drainPatience = 100 * time.Millisecond
+
 	// scanRoundsMax bounds following a SCAN; no episode has that many keys.
 	scanRoundsMax = 10_000
 )
@@ -178,12 +181,25 @@ func (p *pair) burst(steps []Step, from, to int) (*mismatch, error) {
 		m, err := p.reply(conn, &steps[i])
 		if m != nil {
 			m.step = i
+			p.drain(conn, to-i-1)
 		}
 		if m != nil || err != nil {
 			return m, err
 		}
 	}
 	return nil, nil
+}
+
+// drain waits for what is left of a burst, so that none of it runs when the next
+// episode has begun.
+func (p *pair) drain(conn, replies int) {
+	for i := range p.sides {
+		for range replies {
+			if _, _, err := p.sides[i].conns[conn].Frame(drainPatience); err != nil {
+				break
+			}
+		}
+	}
 }
 
 // reply takes the replies to one step.
@@ -218,7 +234,7 @@ func (p *pair) reply(conn int, st *Step) (*mismatch, error) {
 	if fuse := s.follow(st, values[redis]); fuse > 0 {
 		time.Sleep(fuse)
 	}
-	if p.book.rule(st.Args).Mode == Cursor && isScanReply(values[redis]) {
+	if p.book.rule(st.Args).Mode == Cursor && isScanReply(values[redis]) && !newer(st.Args, values[hyperkv], values[redis]) {
 		return p.scan(conn, st, values)
 	}
 	return nil, nil
@@ -229,14 +245,14 @@ func (p *pair) reply(conn int, st *Step) (*mismatch, error) {
 func (p *pair) agree(s *session, args []string, values [2]resp.Value) bool {
 	a, b := values[hyperkv], values[redis]
 	if !strings.EqualFold(args[0], "EXEC") || len(b.Elems) != len(s.queued) || !sameHead(a, b) {
-		return p.book.rule(args).agree(a, b)
+		return newer(args, a, b) || p.book.rule(args).agree(a, b)
 	}
 	for i, queued := range s.queued {
 		rule := p.book.rule(queued)
 		if rule.Mode == Swept { // nobody can sweep within a transaction
 			rule.Mode = Shape
 		}
-		if !rule.agree(a.Elems[i], b.Elems[i]) {
+		if !newer(queued, a.Elems[i], b.Elems[i]) && !rule.agree(a.Elems[i], b.Elems[i]) {
 			return false
 		}
 	}
