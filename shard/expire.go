@@ -79,6 +79,7 @@ func (s *Shard) expireSlice() (next int64) {
 			}
 			s.expire(number, Hash(e.Key()), e, now, nil)
 			if removed++; removed%s.set.expiryBatch == 0 && clock.Monotonic()-start > expireSliceNanos {
+				s.set.longAhead()
 				return now
 			}
 		}

@@ -84,13 +84,21 @@ type Set struct {
 
 	expiryInterval time.Duration
 	expiryBatch    int
-	// onLong is called before a long job runs, if it is set.
+	// onLong is called before something long runs, if it is set.
 	onLong atomic.Pointer[func()]
 	closed chan struct{}
 }
 
-// OnLong has f called whenever a keeper is about to run a long job. f must not block.
+// OnLong has f called whenever a keeper is about to run a long job, or has more
+// keys to expire than fit a slice, so that the process can make room for it
+// beside the event loops. f must not block.
 func (set *Set) OnLong(f func()) { set.onLong.Store(&f) }
+
+func (set *Set) longAhead() {
+	if f := set.onLong.Load(); f != nil {
+		(*f)()
+	}
+}
 
 // NewSet builds the shards and starts their keepers.
 func NewSet(o Options) *Set {

@@ -129,9 +129,7 @@ func (s *Shard) drain(left *rechecks, keeper bool) drainResult {
 		}
 		s.mailbox.pop()
 		if n.long {
-			if f := s.set.onLong.Load(); f != nil {
-				(*f)()
-			}
+			s.set.longAhead()
 		}
 		if n.txn == nil {
 			n.job.RunOn(s)
