@@ -75,6 +75,7 @@ func (s *Session) copyGroup(g *group) *batch {
 // RunOn implements shard.Job.
 func (t *batch) RunOn(sh *shard.Shard) {
 	t.run(sh.Call())
+	sh.Publish()
 	t.session.loop.complete(&t.pending)
 }
 

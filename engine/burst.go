@@ -196,6 +196,7 @@ func (s *Session) runEntries(call *shard.Call, g *group, out *[]byte) {
 	w := resp.Writer{Buf: *out, Proto: s.proto}
 	call.Reply, call.Client = &w, &s.client
 	call.Now = call.Set().Now()
+	s.loop.now = call.Now
 	at := clock.Monotonic()
 	for i := g.first; i >= 0; i = b.entries[i].next {
 		en := &b.entries[i]

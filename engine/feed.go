@@ -126,7 +126,9 @@ func (s *Session) process(data []byte) (used int) {
 			break
 		}
 	}
-	s.info.lastActive.Store(l.engine.NowMillis())
+	if s.info.lastActive.Load() != l.now {
+		s.info.lastActive.Store(l.now)
+	}
 	return used
 }
 

@@ -18,7 +18,9 @@ func (s *Session) dispatch(args [][]byte) bool {
 	if c != nil && c.simpleKey > 0 && s.plain(c) && fits(c, len(args)) {
 		key := args[c.simpleKey]
 		hash := shard.Hash(key)
-		s.info.command.Store(c)
+		if s.info.command.Load() != c {
+			s.info.command.Store(c)
+		}
 		if l.burst.across.count > 0 {
 			args = l.flushKeeping(s, args)
 		}

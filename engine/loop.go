@@ -36,6 +36,9 @@ type Loop struct {
 	// batchesFree is how long the list is.
 	batchesFree int
 
+	// now is about the time, in Unix milliseconds: that of the last group or tick.
+	now int64
+
 	counter *shard.CommandCounter // of session commands
 	// bytesIn and bytesOut count the traffic; written by the loop only.
 	bytesIn, bytesOut atomic.Uint64
@@ -176,6 +179,7 @@ func (l *Loop) post(run func()) {
 // Tick is called about every 100 ms: idle clients and slow readers are looked for.
 func (l *Loop) Tick(now time.Time) {
 	l.enter()
+	l.now = l.engine.NowMillis()
 	for s := range l.sessions {
 		s.tick(now)
 	}

@@ -126,7 +126,8 @@ func (l *Loop) Open(out Outlet, conn ConnInfo) (*Session, error) {
 	s.info.created = time.Now()
 	s.info.multi.Store(-1)
 	s.info.proto.Store(2)
-	s.info.lastActive.Store(e.NowMillis())
+	l.now = e.NowMillis()
+	s.info.lastActive.Store(l.now)
 	empty := ""
 	s.info.name.Store(&empty)
 	s.info.libName.Store(&empty)

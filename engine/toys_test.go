@@ -150,7 +150,7 @@ var toys = Family{Name: "toy", Commands: []Command{{
 }, {
 	Name: "BIG", Arity: 2, Session: func(c *Context) error {
 		n, _ := parseCount(c.Args[1])
-		return c.Reply.Bulk(make([]byte, n))
+		return c.Reply.Bulk(make([]byte, min(n, 1<<17)))
 	},
 }, {
 	Name: "HEREFAIL", Arity: 1, Session: func(c *Context) error {

@@ -263,6 +263,19 @@ func explore(seed uint64) error {
 	for i := range clients {
 		sch.spawn(fmt.Sprintf("client %d", i), w.client(rand.New(rand.NewPCG(seed, uint64(i+1))), pieces))
 	}
+	// What keepers do by the clock comes at any moment.
+	sch.spawn("clock", func() {
+		random := rand.New(rand.NewPCG(seed, clients+1))
+		for range pieces {
+			s := w.set.Shards[random.IntN(len(w.set.Shards))]
+			if random.IntN(2) == 0 {
+				s.upkeep()
+			} else if s.expiry.posted.CompareAndSwap(false, true) {
+				s.Post(&s.expiry.Node, &s.expiry)
+			}
+			invariant.Yield("clock")
+		}
+	})
 	for _, s := range w.set.Shards {
 		idle := false
 		t := sch.spawn(fmt.Sprintf("keeper %d", s.Index), func() {
@@ -293,7 +306,7 @@ func explore(seed uint64) error {
 				return false
 			}
 		}
-		for _, t := range sch.threads[:clients] {
+		for _, t := range sch.threads[:clients+1] {
 			if !t.done {
 				return false
 			}

@@ -236,17 +236,22 @@ func (st *stats) expired(lagMillis int64) {
 	st.lag[min(bits.Len64(uint64(lagMillis)), LagBuckets-1)]++
 }
 
-// publish makes what was counted since the last time visible to Stats.
+// Publish makes what was counted since the last time visible to Stats. It is done
+// whenever the turn is given back. Who answers a client before that publishes
+// first, because the client may ask next what it has just done. The caller holds
+// the turn.
+func (s *Shard) Publish() { s.publish() }
+
 func (s *Shard) publish() {
 	st := &s.stats
 	if len(st.commands.dirty) != 0 {
 		st.commands.Publish()
-		if st.hits != st.public.hits.Load() {
-			st.public.hits.Store(st.hits)
-		}
-		if st.misses != st.public.misses.Load() {
-			st.public.misses.Store(st.misses)
-		}
+	}
+	if st.hits != st.public.hits.Load() {
+		st.public.hits.Store(st.hits)
+	}
+	if st.misses != st.public.misses.Load() {
+		st.public.misses.Store(st.misses)
 	}
 	if st.errorsChanged {
 		st.errorsChanged = false

@@ -87,6 +87,7 @@ func (t *Transaction) reach(s *Shard, left *rechecks) bool {
 	if t.Body == nil {
 		index := t.indexOf(s)
 		t.Part(index, s)
+		s.publish()
 		if t.pending.Add(-1) == 0 {
 			t.Done()
 		}
@@ -109,6 +110,7 @@ func (t *Transaction) reach(s *Shard, left *rechecks) bool {
 		left.add(other)
 	}
 	s.turn.Store(turnHeld)
+	s.publish()
 	t.Done()
 	return false
 }

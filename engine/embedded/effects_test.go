@@ -163,7 +163,7 @@ var changing = []difftest.Family{
 // Whatever was done, in whatever order, with keys expiring all the while: doing the
 // effects again, on an empty server with another clock, gives the same data.
 func TestEffectsReplay(t *testing.T) {
-	episodes := uint64(40)
+	episodes := uint64(less(40))
 	if os.Getenv("HYPERKV_LONG") != "" {
 		episodes = 3000
 	}
@@ -252,7 +252,7 @@ func TestEffectsOfManyClients(t *testing.T) {
 			defer c.Close()
 			r := rand.New(rand.NewPCG(7, uint64(w)))
 			key := func() string { return "k" + strconv.Itoa(r.IntN(12)) }
-			for i := range 1500 {
+			for i := range less(1500) {
 				value := fmt.Sprintf("%d:%d", w, i)
 				var commands [][]string
 				switch r.IntN(10) {

@@ -70,6 +70,10 @@ func (kv *KV) Close() error {
 	all := kv.all
 	kv.all, kv.idle = nil, nil
 	kv.mu.Unlock()
+	// Whoever waits in a command, or blocks in one, is told.
+	for _, s := range kv.engine.Clients() {
+		s.Kill(nil)
+	}
 	for _, c := range all {
 		c.Close()
 	}

@@ -94,7 +94,7 @@ func TestAPI(t *testing.T) {
 
 func TestScan(t *testing.T) {
 	kv := open(t, shards(7))
-	const keys = 5000
+	keys := less(5000)
 	for i := range keys {
 		if err := kv.Set("key:"+strconv.Itoa(i), nil); err != nil {
 			t.Fatal(err)
@@ -230,7 +230,8 @@ func TestConcurrency(t *testing.T) {
 	for _, inline := range []bool{true, false} {
 		t.Run(fmt.Sprintf("inline=%v", inline), func(t *testing.T) {
 			kv := open(t, map[string]string{"worker_threads": "5", "shard_inline": strconv.FormatBool(inline)})
-			const workers, rounds, counters = 8, 300, 10
+			const workers, counters = 8, 10
+			rounds := less(300)
 			var wg sync.WaitGroup
 			for w := range workers {
 				wg.Go(func() {
@@ -286,9 +287,29 @@ func TestConcurrency(t *testing.T) {
 			}
 			wg.Wait()
 			v, err := kv.Do("DBSIZE")
-			if err != nil || v.Int < workers*rounds || v.Int > workers*rounds+counters {
+			if err != nil || int(v.Int) < workers*rounds || int(v.Int) > workers*rounds+counters {
 				t.Errorf("%v %v", v, err)
 			}
 		})
+	}
+}
+
+// A command that waits for ever does not keep the store from closing.
+func TestCloseWhileBlocked(t *testing.T) {
+	kv := open(t, shards(2))
+	blocked := make(chan error)
+	go func() {
+		_, err := kv.Do("WAIT", "1", "0")
+		blocked <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	kv.Close()
+	select {
+	case err := <-blocked:
+		if err != ErrClosed {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it still waits")
 	}
 }

@@ -402,6 +402,7 @@ func TestAgreesWithRedis(t *testing.T) {
 		"always-show-logo":    "reported as it came out, not as it was set",
 		"protected-mode":      "not available yet",
 		"aof-disable-auto-gc": "hidden since 7.2",
+		"io-threads-do-reads": "gone since 8.0",
 	}
 	p := newParams(t, nil)
 	ours := map[string]string{}

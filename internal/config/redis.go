@@ -96,7 +96,7 @@ func redisKeys() []Key {
 	flag("jemalloc-bg-thread", "yes", "Let jemalloc purge in the background.")
 	num("tracking-table-max-keys", "1000000", 0, max64, "Keys that client tracking remembers.")
 	num("io-threads", "1", 1, 128, "I/O threads of Redis; see worker_threads.", immutable)
-	flag("io-threads-do-reads", "no", "Use I/O threads for reading too.")
+	flag("io-threads-do-reads", "no", "Use I/O threads for reading too.", immutable, hidden)
 	num("events-per-io-thread", "2", 0, maxInt, "Events for each I/O thread of Valkey.")
 	num("prefetch-batch-max-size", "16", 0, 128, "Keys that Valkey prefetches together.")
 	num("max-new-connections-per-cycle", "10", 1, 1000, "Connections accepted in one turn.")

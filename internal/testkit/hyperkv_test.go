@@ -10,7 +10,7 @@ import (
 // TestHyperKVHistories puts the workloads to the real binary in the arrangements in
 // which transactions cross shards differently.
 func TestHyperKVHistories(t *testing.T) {
-	for _, opts := range []ServerOptions{{Shards: 1, Inline: true}, {Shards: 2, Inline: true}, {Shards: 7, Inline: true}, {Shards: 7}} {
+	for _, opts := range []ServerOptions{{Shards: 1, Inline: true}, {Shards: 2, Inline: true}, {Shards: 2}, {Shards: 7, Inline: true}, {Shards: 7}} {
 		t.Run(fmt.Sprintf("%dshards,inline=%v", opts.Shards, opts.Inline), func(t *testing.T) {
 			network, addr := BinaryStarter(t, opts)
 			for _, kind := range kinds {
