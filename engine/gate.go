@@ -193,7 +193,8 @@ func (s *Session) run(c *Command, args [][]byte) bool {
 		args = l.setAside(args)
 		return s.fence() && c.Start(s, c, args)
 	case c.Session != nil:
-		if !c.Is(Immediate) {
+		// When the slow log takes everything, its order matters.
+		if !c.Is(Immediate) || l.engine.Shards.SlowNanos.Load() == 0 {
 			args = l.setAside(args)
 			if !s.fence() {
 				return false

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"strconv"
 	"testing"
 	"time"
@@ -77,11 +76,4 @@ func expect(t testing.TB, c *testkit.Conn, want string, args ...string) {
 	if got := ask(t, c, args...); got != want {
 		t.Errorf("%q: %s, want %s", args, got, want)
 	}
-}
-
-// freePort is a testkit.FreePort that says so in a form to listen on.
-func freeAddr(t testing.TB) (addr, port string) {
-	t.Helper()
-	port = strconv.Itoa(testkit.FreePort(t))
-	return net.JoinHostPort("127.0.0.1", port), port
 }
