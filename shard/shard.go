@@ -217,9 +217,6 @@ func (set *Set) ExitAll(shards []*Shard) {
 	}
 }
 
-// database returns database number n, nil when it was never written. Owned by the turn.
-func (s *Shard) database(n int) *keyspace.DB { return s.databases[n] }
-
 // databaseForWrite returns database number n and creates it if need be. Owned by the turn.
 func (s *Shard) databaseForWrite(n int) *keyspace.DB {
 	if s.databases[n] == nil {

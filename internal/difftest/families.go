@@ -51,7 +51,7 @@ var Bitmaps = Family{"bitmaps", []string{
 	"3*BITOP (AND|OR|XOR) key key...",
 	"BITOP NOT key key",
 	"BITOP NOT key key...",
-	"4*BITFIELD key (GET bittype fieldoffset|SET bittype fieldoffset number|INCRBY bittype fieldoffset number|OVERFLOW (WRAP|SAT|FAIL))...",
+	"4*BITFIELD key (GET bittype fieldoffset|SET bittype fieldoffset number|INCRBY bittype fieldoffset number|OVERFLOW (WRAP|SAT))...",
 	"2*BITFIELD_RO key (GET bittype fieldoffset)...",
 	"BITFIELD_RO key SET bittype fieldoffset number",
 	"BITFIELD key",
