@@ -59,6 +59,10 @@ func (c *Client) Close() error {
 		c.session.Closed(nil)
 	}
 	if c.loop != nil {
+		for c.session.hold == holdExec { // a transaction still has the session
+			<-c.wake
+			c.loop.Woken()
+		}
 		c.loop.Close()
 		c.loop = nil
 	}

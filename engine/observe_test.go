@@ -270,6 +270,39 @@ func TestClient(t *testing.T) {
 	quiet(t, e)
 }
 
+// Close waits for a transaction that the shards still have, so that the session
+// leaves nothing behind.
+func TestClientClosedDuringExec(t *testing.T) {
+	e := newEngine(t, Options{}, onShards(2))
+	c, err := e.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"MONITOR"}, {"MULTI"}, {"SET", keyOn(e, 0, 0), "v"}} {
+		if v, err := c.Do(args...); err != nil {
+			t.Fatal(v, err)
+		}
+	}
+	release := busy(t, e, 0)
+	result := make(chan error)
+	go func() {
+		_, err := c.Do("EXEC")
+		result <- err
+	}()
+	for c.session.Info().Command != "exec" {
+		runtime.Gosched()
+	}
+	closed := make(chan struct{})
+	go func() { c.Close(); close(closed) }()
+	time.Sleep(20 * time.Millisecond)
+	release()
+	<-closed
+	if err := <-result; err != nil && !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	quiet(t, e)
+}
+
 // Clients on several loops use the same shards at the same time: nothing is lost,
 // and transactions are atomic. The race detector looks on.
 func TestStress(t *testing.T) {
