@@ -61,21 +61,45 @@ func (s *Session) keep(data []byte) {
 	s.publishBuffers()
 }
 
+// resumeBytesMax is how much of the input that waits is taken at a time, so that
+// one client with much of it does not keep the loop from the others.
+const resumeBytesMax = 256 << 10
+
 // resume goes on with the input that waits.
 func (s *Session) resume() {
 	if s.closing || s.closed || s.hold != holdNone {
 		return
 	}
 	input := s.input
-	used := s.process(input)
-	if s.closing || s.closed {
+	used := s.process(input[:min(len(input), resumeBytesMax)])
+	if used == 0 && len(input) > resumeBytesMax {
+		used = s.process(input) // one large command
+	}
+	rest := len(input) - used
+	switch {
+	case s.closing || s.closed:
 		s.input = nil
-	} else if used > 0 {
-		s.input = s.input[:copy(s.input, input[used:])]
+	case used == 0:
+	case rest <= used:
+		// Moving what is left costs no more than what was read.
+		s.input = input[:copy(input, input[used:])]
+		s.distrust()
+	default:
+		s.input = input[used:]
 		s.distrust()
 	}
 	s.publishBuffers()
 	s.send()
+	if used > 0 && rest > 0 && len(input) > resumeBytesMax && !s.resuming {
+		s.resuming = true
+		s.loop.post(s.resumeLater)
+	}
+}
+
+// resumeLater is resume in a later round of the loop.
+func (s *Session) resumeLater() {
+	s.resuming = false
+	s.resume()
 }
 
 // process parses and runs commands and returns how many bytes they took. The

@@ -307,7 +307,7 @@ func TestPause(t *testing.T) {
 	e.Unpause()
 	e.Unpause()
 	p.expect("+OK\r\n$1\r\n1\r\n")
-	other.expect("*1\r\n+OK\r\n")
+	other.expect("+QUEUED\r\n*1\r\n+OK\r\n") // a write waits before it is queued, as in Redis
 	if e.BlockedCount() != 0 || e.Shards.ExpiryHeld.Load() != 0 {
 		t.Errorf("%d blocked, expiry held %d", e.BlockedCount(), e.Shards.ExpiryHeld.Load())
 	}

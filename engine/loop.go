@@ -103,7 +103,7 @@ func (l *Loop) leave() {
 		l.depth--
 		return
 	}
-	for {
+	for range settleRoundsMax {
 		l.settle()
 		l.counter.Publish()
 		l.active.Store(false)
@@ -113,31 +113,37 @@ func (l *Loop) leave() {
 		}
 		l.active.Store(true)
 	}
+	// The sockets come first; the loop will be back.
+	l.active.Store(false)
+	l.depth = 0
+	l.wake()
 }
 
-// settle runs tasks and completions until there are none.
+// settleRoundsMax is how often a loop looks for finished work and tasks before
+// it returns to its sockets.
+const settleRoundsMax = 8
+
+// settle runs the tasks and completions that are there.
 func (l *Loop) settle() {
-	for l.done.Load() != nil || l.tasks.Load() != nil {
-		var first *task
-		for t := l.tasks.Swap(nil); t != nil; {
-			next := t.next
-			t.next = first
-			first, t = t, next
-		}
-		for ; first != nil; first = first.next {
-			first.run()
-		}
-		var finished *pending
-		for p := l.done.Swap(nil); p != nil; {
-			next := p.next
-			p.next = finished
-			finished, p = p, next
-		}
-		for finished != nil {
-			p := finished
-			finished, p.next = p.next, nil
-			p.session.completed(p)
-		}
+	var first *task
+	for t := l.tasks.Swap(nil); t != nil; {
+		next := t.next
+		t.next = first
+		first, t = t, next
+	}
+	for ; first != nil; first = first.next {
+		first.run()
+	}
+	var finished *pending
+	for p := l.done.Swap(nil); p != nil; {
+		next := p.next
+		p.next = finished
+		finished, p = p, next
+	}
+	for finished != nil {
+		p := finished
+		finished, p.next = p.next, nil
+		p.session.completed(p)
 	}
 }
 

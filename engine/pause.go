@@ -30,9 +30,9 @@ func (p *pause) holds(s *Session, c *Command) bool {
 	case pauseNone:
 		return false
 	case pauseAll:
-		return !s.isMonitor() && !c.Is(Transparent) || c.Start != nil && s.multi != nil
+		return true
 	}
-	if s.multi != nil && c.Start != nil && c.fullName == "exec" {
+	if s.multi != nil && c.aborts {
 		for i := range s.multi.commands {
 			if s.multi.commands[i].command.Flags&(Write|MayReplicate) != 0 {
 				return true
@@ -40,7 +40,7 @@ func (p *pause) holds(s *Session, c *Command) bool {
 		}
 		return false
 	}
-	return s.multi == nil && c.Flags&(Write|MayReplicate) != 0
+	return c.Flags&(Write|MayReplicate) != 0
 }
 
 // enlist notes a session that waits for the end of the pause.

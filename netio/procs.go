@@ -21,7 +21,8 @@ import (
 //
 // Saturation alone does not mean that more would help: a client that waits for
 // each reply keeps one processor busy whatever it gets. So all processors are
-// handed out on trial, and stay only if more work gets done.
+// handed out on trial, and stay only if the work grows in proportion; and fewer
+// are tried when the work might be done with them.
 //
 // There is one GOMAXPROCS in a process, so there should be one Processors. It is
 // for a server that has the process to itself; an embedded one leaves it alone.
@@ -47,14 +48,21 @@ const (
 	// procsCalm is how long the work must have been so little.
 	procsCalm = time.Second
 
-	// A trial lasts procsTrial after procsSettle, and succeeds when the work has
-	// grown by the factor procsGain. After one that failed the next waits, twice
-	// as long each time up to procsRetryMax.
-	procsSettle   = 40 * time.Millisecond
-	procsTrial    = 160 * time.Millisecond
-	procsGain     = 1.1
-	procsRetry    = time.Second
-	procsRetryMax = 4 * time.Second
+	// A trial lasts procsTrial after procsSettle. More processors stay when the
+	// work has grown by procsGain at least, and by procsWorth of what they cost
+	// beyond those before. Fewer stay when procsKeep of the work is still done;
+	// they are tried when the load is below procsLoose of them, which includes
+	// what the surplus ones waste. After a trial that failed the next waits, twice
+	// as long each time.
+	procsSettle        = 40 * time.Millisecond
+	procsTrial         = 160 * time.Millisecond
+	procsGain          = 0.1
+	procsWorth         = 0.5
+	procsKeep          = 0.95
+	procsLoose         = 1.35
+	procsRetry         = time.Second
+	procsRetryMax      = 4 * time.Second
+	procsRetryFewerMax = 30 * time.Second
 
 	// procsNeeded is how long all processors stay after Need.
 	procsNeeded = 200 * time.Millisecond
@@ -133,76 +141,137 @@ func (p *Processors) run() {
 type governor struct {
 	most, procs int
 	quiet       time.Duration // how long the load would have fitted one fewer
+	loose       time.Duration // how long the load might have fitted one fewer
 	full        int           // samples in a row that were saturated
-	rate        float64       // mean work per second while saturated
+	needed      time.Duration // how long all must stay
+	before      average       // while full or loose: what a trial is compared with
 
-	trial    time.Duration // how long the trial has lasted, 0 for none
-	trialFor int           // processors before it
-	tried    float64       // work done in it, after procsSettle
-	triedFor time.Duration // in how much time
-	wait     time.Duration // until the next trial
-	retry    time.Duration // what wait was last
-	needed   time.Duration // how long all must stay
+	trial     time.Duration // how long the trial has lasted, 0 for none
+	trialFrom int           // processors before it
+	during    average       // since procsSettle
+	more      patience      // for trials of all processors
+	fewer     patience      // for trials of one fewer
 }
+
+// average is the mean of some samples.
+type average struct {
+	load, work float64 // times seconds
+	took       time.Duration
+}
+
+func (a *average) add(load, rate float64, took time.Duration) {
+	a.load += load * took.Seconds()
+	a.work += rate * took.Seconds()
+	a.took += took
+}
+
+func (a *average) mean() (load, rate float64) {
+	seconds := max(a.took.Seconds(), 1e-9)
+	return a.load / seconds, a.work / seconds
+}
+
+// patience is how long to wait after a trial that failed.
+type patience struct{ wait, last time.Duration }
+
+func (p *patience) failed(most time.Duration) {
+	p.last = min(max(2*p.last, procsRetry), most)
+	p.wait = p.last
+}
+
+func (p *patience) pass(took time.Duration) { p.wait = max(p.wait-took, 0) }
 
 // demand is Processors.Need.
 func (g *governor) demand() {
-	if g.trial == 0 {
-		g.procs = g.most
+	if g.trial > 0 {
+		g.trial, g.before, g.during = 0, average{}, average{}
 	}
+	g.procs = g.most
 	g.needed = procsNeeded
 }
 
 func (g *governor) sample(load, rate float64, took time.Duration) {
-	g.wait = max(g.wait-took, 0)
+	g.more.pass(took)
+	g.fewer.pass(took)
 	if g.trial > 0 {
-		g.judge(rate, took)
+		g.judge(load, rate, took)
 		return
 	}
 	if g.needed = max(g.needed-took, 0); g.needed > 0 {
 		return
 	}
-	if load >= procsFull*float64(g.procs) && g.procs < g.most {
-		g.quiet = 0
+	fewer := float64(g.procs - 1)
+	switch {
+	case load >= procsFull*float64(g.procs) && g.procs < g.most:
+		g.quiet, g.loose = 0, 0
 		if g.full++; g.full == 1 {
-			g.rate = rate
+			g.before = average{}
 		}
-		g.rate += (rate - g.rate) / 4
-		if g.full >= 2 && g.wait == 0 {
-			g.trial, g.trialFor, g.tried, g.triedFor = 1, g.procs, 0, 0
-			g.procs = g.most
+		g.before.add(load, rate, took)
+		if g.full >= 2 && g.more.wait == 0 {
+			g.try(g.most)
+		}
+		return
+	case g.procs > 1 && load < procsFits*fewer:
+		g.full, g.loose = 0, 0
+		if g.quiet += took; g.quiet >= procsCalm {
+			g.quiet = 0
+			g.procs--
+		}
+		return
+	case g.procs > 1 && load < procsLoose*fewer && load < procsFull*float64(g.procs):
+		g.full, g.quiet = 0, 0
+		if g.loose == 0 {
+			g.before = average{}
+		}
+		g.before.add(load, rate, took)
+		if g.loose += took; g.loose >= procsCalm/2 && g.fewer.wait == 0 {
+			g.try(g.procs - 1)
 		}
 		return
 	}
-	g.full = 0
-	if g.procs == 1 || load >= procsFits*float64(g.procs-1) {
-		g.quiet = 0
-		return
-	}
-	if g.quiet += took; g.quiet >= procsCalm {
-		g.quiet = 0
-		g.procs--
-	}
+	g.full, g.quiet, g.loose = 0, 0, 0
 }
 
-// judge ends a trial once it has lasted long enough.
-func (g *governor) judge(rate float64, took time.Duration) {
-	if g.trial += took; g.trial > procsSettle {
-		g.tried += rate * took.Seconds()
-		g.triedFor += took
-	}
-	if g.triedFor < procsTrial {
+// try begins a trial.
+func (g *governor) try(procs int) {
+	g.trial, g.trialFrom, g.during = 1, g.procs, average{}
+	g.procs = procs
+}
+
+// judge ends a trial once it has lasted long enough, one of fewer processors as
+// soon as it shows that they do not suffice.
+func (g *governor) judge(load, rate float64, took time.Duration) {
+	if g.trial += took; g.trial <= procsSettle {
 		return
 	}
-	gained := g.tried/g.triedFor.Seconds() >= procsGain*g.rate
-	g.trial, g.full, g.quiet = 0, 0, 0
-	if gained {
-		g.retry = 0
+	g.during.add(load, rate, took)
+	loadBefore, rateBefore := g.before.mean()
+	loadNow, rateNow := g.during.mean()
+	if g.procs < g.trialFrom {
+		if rateNow < procsKeep*rateBefore {
+			g.end(false, &g.fewer, procsRetryFewerMax)
+		} else if g.during.took >= procsTrial {
+			g.end(true, &g.fewer, 0)
+			g.more.failed(procsRetryMax) // which was as good as tried
+		}
 		return
 	}
-	g.procs = g.trialFor
-	g.retry = min(max(2*g.retry, procsRetry), procsRetryMax)
-	g.wait = g.retry
+	if g.during.took < procsTrial {
+		return
+	}
+	gained := rateNow/max(rateBefore, 1) - 1
+	cost := loadNow/max(loadBefore, 1e-9) - 1
+	g.end(gained >= procsGain && gained >= procsWorth*cost, &g.more, procsRetryMax)
+}
+
+func (g *governor) end(good bool, p *patience, most time.Duration) {
+	g.trial, g.full, g.quiet, g.loose = 0, 0, 0, 0
+	if good {
+		*p = patience{}
+		return
+	}
+	g.procs = g.trialFrom
+	p.failed(most)
 }
 
 // cpuTime is what the process has used so far.

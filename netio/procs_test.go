@@ -28,14 +28,18 @@ func TestGovernor(t *testing.T) {
 	f(1.3, 1050, trial, 1)                    // hardly more work: given back
 	f(0.95, 1000, procsRetry-trial, 1)        // and not tried again at once
 	f(0.95, 1000, trial+2*procsSampleBusy, 4) // but after a while
-	f(1.3, 1000, trial, 1)                    // in vain: patience doubles
+	f(2.0, 1300, trial, 1)                    // more work, but not worth it: patience doubles
 	f(0.95, 1000, procsRetry+procsSampleBusy, 1)
 	f(0.95, 1000, procsRetry, 4)
 	f(3.9, 3500, trial, 4) // it helps: they stay
 	f(3.9, 3500, time.Minute, 4)
-	f(1.0, 1000, procsCalm, 3)
+	f(1.0, 1000, procsCalm, 3) // that little fits fewer for sure
 	f(1.0, 1000, procsCalm, 2)
-	f(1.0, 1000, time.Minute, 2)
+	f(1.2, 1000, procsCalm/2, 1) // it might fit one
+	f(0.99, 700, procsSettle, 2) // it does not
+	f(1.2, 1000, procsRetry-procsSampleBusy, 2)
+	f(1.2, 1000, 3*procsSampleBusy, 1)
+	f(0.98, 1000, trial, 1) // now it does
 	f(0.7, 1000, procsCalm, 1)
 	g.demand()
 	f(0.2, 1000, procsSampleBusy, 4) // something long runs

@@ -1,5 +1,5 @@
-// Package arrows holds the test that keeps the imports of the module as STYLE.md
-// and docs/ARCHITECTURE.md draw them. There is nothing in it to import.
+// Package arrows holds the test that keeps the imports of the module as
+// docs/ARCHITECTURE.md draws them. There is nothing in it to import.
 //
 // An arrow that is not in the table of arrows_test.go is a decision: change the
 // drawing first, then the table.
