@@ -108,16 +108,19 @@ func (c *CommandCounter) Failed(id int) { c.touch(id).Failed++ }
 func (c *CommandCounter) Rejected(id int) { c.touch(id).Rejected++ }
 
 // Publish makes the counts visible to Read. Owner only.
+//
+// Read goes through them the other way round: who sees a call in the histogram
+// sees its time as well, and who sees it counted sees it in the histogram.
 func (c *CommandCounter) Publish() {
 	for _, id := range c.dirty {
 		from, to := &c.local[id], &c.public[id]
-		to.calls.Store(from.Calls)
-		to.failed.Store(from.Failed)
-		to.rejected.Store(from.Rejected)
 		to.nanos.Store(from.Nanos)
 		for b := int(c.low[id]); b <= int(c.high[id]); b++ {
 			to.latency[b].Store(from.Latency[b])
 		}
+		to.failed.Store(from.Failed)
+		to.rejected.Store(from.Rejected)
+		to.calls.Store(from.Calls)
 		c.active[id] = false
 	}
 	c.dirty = c.dirty[:0]
@@ -133,10 +136,10 @@ func (c *CommandCounter) Read(id int, sum *CommandStats) {
 		return
 	}
 	sum.Calls += calls
-	sum.Nanos += from.nanos.Load()
 	for b := range from.latency {
 		sum.Latency[b] += from.latency[b].Load()
 	}
+	sum.Nanos += from.nanos.Load()
 }
 
 // Reset forgets all counts. Owner only.

@@ -125,7 +125,7 @@ func (m *latencyMonitor) look(threshold int64) {
 	for _, c := range e.Table.All() {
 		s := e.CommandStats(c.ID())
 		before := m.commands[c.ID()]
-		if s.Calls == before.Calls {
+		if s.Latency == before.Latency {
 			continue
 		}
 		m.commands[c.ID()] = s
