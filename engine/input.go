@@ -11,6 +11,10 @@ import "time"
 const (
 	// inputBytes is the least that a buffer is made with.
 	inputBytes = 16 << 10
+	// inputTinyBytes is how few bytes are no beginning of a burst yet: thousands of
+	// clients may have sent no more than that. They get inputTinyRoom.
+	inputTinyBytes = 16
+	inputTinyRoom  = 64
 	// inputSlackBytes is left behind a large argument for what ends the command.
 	inputSlackBytes = 1 << 10
 	// inputTrustBytes is the most room that is made for what has been announced;
@@ -28,6 +32,9 @@ func (s *Session) makeRoom(n int) {
 	have := len(s.input) + n
 	s.inputPeak = max(s.inputPeak, have)
 	size := inputBytes
+	if have < inputTinyBytes {
+		size = inputTinyRoom
+	}
 	if need := s.parser.Need(); need > 0 && s.hold == holdNone {
 		size = max(size, need+inputSlackBytes)
 	}

@@ -36,9 +36,6 @@ func TestHyperKVAbuse(t *testing.T) {
 			a := a
 			if kind.name == "one byte each" && !testing.Short() {
 				a.Connections = 9_900 // max_connections is 10,000
-				if raceEnabled {
-					a.MemoryMax = 512 << 20 // the race detector's own share of each connection
-				}
 			}
 			toll, err := kind.run(a, context.Background())
 			t.Log(toll)
