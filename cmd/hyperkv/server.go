@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,8 +24,6 @@ type server struct {
 	net    *netio.Server
 	admin  *admin.Server // nil when there is no admin port
 	loops  []*loop
-	// processors fits GOMAXPROCS to the load.
-	processors *netio.Processors
 	ready      atomic.Bool
 }
 
@@ -59,8 +56,6 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 			return nil, errors.Join(err, s.Shutdown(ctx))
 		}
 	}
-	s.processors = netio.GovernProcessors(runtime.GOMAXPROCS(0), e.Calls)
-	e.Shards.OnLong(s.processors.Need)
 	s.ready.Store(true)
 	return s, nil
 }
@@ -83,9 +78,6 @@ func (s *server) Done() <-chan struct{} { return s.engine.ShutdownRequested() }
 // Shutdown implements running.
 func (s *server) Shutdown(ctx context.Context) error {
 	s.ready.Store(false)
-	if s.processors != nil {
-		s.processors.Stop()
-	}
 	err := s.net.Shutdown(ctx)
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Shutdown(ctx))
