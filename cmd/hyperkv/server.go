@@ -24,7 +24,7 @@ type server struct {
 	net    *netio.Server
 	admin  *admin.Server // nil when there is no admin port
 	loops  []*loop
-	ready      atomic.Bool
+	ready  atomic.Bool
 }
 
 // startServer brings everything up and returns once clients can connect.
