@@ -273,7 +273,7 @@ func (s *Session) assemble() {
 		}
 		en.remote = nil
 	}
-	if cap(l.scratch) > outputKeepBytes {
+	if cap(l.scratch) > outputRoundBytes {
 		l.scratch = nil
 	}
 	l.scratch = l.scratch[:0]

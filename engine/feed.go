@@ -8,9 +8,9 @@ import (
 
 const (
 	// outputHoldBytes is how much a client may leave unread before its commands wait.
-	outputHoldBytes = 8 << 20
+	outputHoldBytes = 2 << 20
 	// outputResumeBytes is how little must be left unread to go on.
-	outputResumeBytes = 2 << 20
+	outputResumeBytes = 512 << 10
 	// inputHeldBytes bounds what a client may send while it reads no replies; one
 	// that sends more is closed.
 	inputHeldBytes = 64 << 20
@@ -90,16 +90,21 @@ func (s *Session) resume() {
 	}
 	s.publishBuffers()
 	s.send()
-	if used > 0 && rest > 0 && len(input) > resumeBytesMax && !s.resuming {
-		s.resuming = true
-		s.loop.post(s.resumeLater)
+	if used > 0 && rest > 0 && len(input) > resumeBytesMax {
+		s.yield()
 	}
 }
 
-// resumeLater is resume in a later round of the loop.
-func (s *Session) resumeLater() {
-	s.resuming = false
-	s.resume()
+// yield lets the other clients of the loop have their turn: the session goes on
+// with its input in the loop's next round.
+func (s *Session) yield() {
+	if s.yielded {
+		return
+	}
+	s.yielded = true
+	l := s.loop
+	l.yielded = append(l.yielded, s)
+	l.wake()
 }
 
 // process parses and runs commands and returns how many bytes they took. The
@@ -145,8 +150,12 @@ func (s *Session) process(data []byte) (used int) {
 		if added := len(l.output) - before; added > 0 && count > 0 {
 			s.learnReply(added / count)
 		}
-		s.pace()
+		sent := s.pace()
 		if !complete {
+			break
+		}
+		if sent && s.hold == holdNone && !s.closing {
+			s.yield()
 			break
 		}
 	}
@@ -179,11 +188,13 @@ func (s *Session) learnReply(size int) { s.replySize = max(size, s.replySize/2) 
 const replySizeFirst = outputBurstBytes / 4
 
 // pace sends large output on before more is made, and so stops a client that does
-// not read.
-func (s *Session) pace() {
-	if len(s.loop.output) >= outputBurstBytes && !s.closing {
-		s.send()
+// not read. It says whether there was so much.
+func (s *Session) pace() bool {
+	if len(s.loop.output) < outputBurstBytes || s.closing {
+		return false
 	}
+	s.send()
+	return true
 }
 
 // protocolError answers bytes that are no command and ends the connection.
@@ -207,10 +218,10 @@ func (s *Session) send() {
 	l := s.loop
 	if len(l.output) > 0 {
 		s.write(l.output)
-		if cap(l.output) > outputKeepBytes {
+		l.output = l.output[:0]
+		if cap(l.output) > outputRoundBytes {
 			l.output = nil
 		}
-		l.output = l.output[:0]
 	}
 	if s.closing && s.pipeline.empty() && !s.closed {
 		s.out.Close()
@@ -227,8 +238,12 @@ func (s *Session) holdDeaf() {
 	}
 }
 
-// outputKeepBytes is the largest output buffer that a loop keeps between reads.
-const outputKeepBytes = 1 << 20
+const (
+	// outputRoundBytes is the largest output buffer that a loop keeps from one
+	// send to the next, and outputKeepBytes beyond a tick.
+	outputRoundBytes = 4 * outputBurstBytes
+	outputKeepBytes  = 256 << 10
+)
 
 func (s *Session) write(p []byte) {
 	if s.closed {

@@ -82,6 +82,26 @@ func TestDeafClient(t *testing.T) {
 	}
 }
 
+// One who asks for much gets it in turns: others of the loop are served in between.
+func TestLargeRepliesInTurns(t *testing.T) {
+	e := newEngine(t, Options{}, onShards(1))
+	p := connect(t, e)
+	p.feed(repeat(100, "BIG", "100000"))
+	if got := len(p.out); got > 2*outputBurstBytes {
+		t.Errorf("%d bytes of replies in one turn of the loop", got)
+	}
+	for before := 0; before < len(p.out); {
+		before = len(p.out)
+		p.settle()
+		if got := len(p.out) - before; got > 2*outputBurstBytes {
+			t.Errorf("%d bytes of replies in one turn of the loop", got)
+		}
+	}
+	if got := len(p.out); got < 100*100000 {
+		t.Errorf("%d bytes of replies in all", got)
+	}
+}
+
 // A client may not send without end what it does not let run.
 func TestHeldInputIsBounded(t *testing.T) {
 	e := newEngine(t, Options{}, onShards(1))
@@ -89,9 +109,7 @@ func TestHeldInputIsBounded(t *testing.T) {
 	p := connect(t, e)
 	p.deaf = true
 	p.feed(repeat(200, "BIG", "100000"))
-	if p.session.hold != holdOutput {
-		t.Fatalf("hold %d", p.session.hold)
-	}
+	p.wait("a hold", func() bool { return p.session.hold == holdOutput })
 	chunk := strings.Repeat("x", 1<<20)
 	for range inputHeldBytes/len(chunk) + 1 {
 		p.feed(chunk)
@@ -126,9 +144,7 @@ func TestOutputLimits(t *testing.T) {
 	hard := connect(t, e)
 	hard.deaf = true
 	hard.feed(repeat(30, "BIG", "100000"))
-	if !hard.closed {
-		t.Error("the hard limit does not close")
-	}
+	hard.wait("the hard limit to close", func() bool { return hard.closed })
 	soft := connect(t, e)
 	soft.deaf = true
 	soft.feed(repeat(12, "BIG", "100000"))

@@ -43,6 +43,8 @@ type Loop struct {
 	// bytesIn and bytesOut count the traffic; written by the loop only.
 	bytesIn, bytesOut atomic.Uint64
 	errors            errorCounts
+	// yielded are sessions that go on in the next round.
+	yielded []*Session
 	// trusted is the sum of the sessions' own.
 	trusted int
 	// sessions are those open on the loop.
@@ -147,9 +149,17 @@ func (l *Loop) settle() {
 	}
 }
 
-// Woken handles what finished elsewhere; the network calls it after wake.
+// Woken handles what finished elsewhere and goes on with the sessions that have
+// yielded; the network calls it after wake, once per round of its sockets.
 func (l *Loop) Woken() {
 	l.enter()
+	if sessions := l.yielded; len(sessions) > 0 {
+		l.yielded = nil // they may yield again
+		for _, s := range sessions {
+			s.yielded = false
+			s.resume()
+		}
+	}
 	l.leave()
 }
 
@@ -188,6 +198,12 @@ func (l *Loop) Tick(now time.Time) {
 	l.now = l.engine.NowMillis()
 	for s := range l.sessions {
 		s.tick(now)
+	}
+	if cap(l.output) > outputKeepBytes {
+		l.output = nil
+	}
+	if cap(l.scratch) > outputKeepBytes {
+		l.scratch = nil
 	}
 	l.leave()
 }

@@ -36,8 +36,8 @@ type Session struct {
 	client shard.Client
 	parser resp.Parser
 	input  []byte // bytes that wait to be parsed; see input.go
-	// resuming says that the loop will come back to input by itself.
-	resuming bool
+	// yielded says that the loop will come back to input by itself.
+	yielded bool
 	// inputPeak is the most that has waited since the last tick, trusted the room
 	// that was made for what has only been announced.
 	inputPeak, trusted int

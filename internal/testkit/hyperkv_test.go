@@ -31,6 +31,9 @@ func TestHyperKVHistories(t *testing.T) {
 func TestHyperKVAbuse(t *testing.T) {
 	s := StartBinary(t, "--worker-threads", "3")
 	a := Abuse{Network: s.Network, Addr: s.Addr, PID: s.PID, Duration: time.Second / 2, Connections: 1000, Seed: 1}
+	if raceEnabled {
+		a.MemoryMax = 512 << 20 // the race detector keeps a shadow of all memory
+	}
 	for _, kind := range abuses {
 		t.Run(kind.name, func(t *testing.T) {
 			a := a
