@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -22,14 +23,18 @@ const (
 	// process 65530 of them, and a mapping with holes counts once per piece.
 	runBytesMax = 4 << 20
 
-	// chunkBytes is the size of a huge page. Once the process holds more than
-	// hugeFromBytes, a chunk that is full is made a huge page on another
-	// goroutine: reading a key at random then misses the page tables less, and
-	// nothing becomes resident that was not.
-	chunkBytes    = 2 << 20
-	unitsPerChunk = chunkBytes / unitBytes
-	chunks        = unitsPerRegion / unitsPerChunk
-	hugeFromBytes = 8 << 20
+	// chunkBytes is the size of a huge page, with which reading a key at random
+	// misses the page tables less. Once the process holds hugeFromBytes, a chunk
+	// that is full is made one on another goroutine, so that nothing becomes
+	// resident that was not; that keeps everybody's page faults waiting while it
+	// lasts, so there is a pause of hugeEvery between two. A region mapped after
+	// hugeRegionsFromBytes has them from the first touch on: the little that may
+	// be resident before it is used does not matter there.
+	chunkBytes           = 2 << 20
+	unitsPerChunk        = chunkBytes / unitBytes
+	hugeFromBytes        = 8 << 20
+	hugeRegionsFromBytes = 112 << 20
+	hugeEvery            = 20 * time.Millisecond
 
 	// releaseInlineMax bounds the memory given back to the system inside the
 	// caller's time slice; what is longer goes back on another goroutine.
@@ -45,8 +50,16 @@ var pages pageSource
 type pageSource struct {
 	mapped atomic.Int64 // bytes of runs and mappings handed out
 
-	mu      sync.Mutex // guards regions and what they point to
+	mu      sync.Mutex // guards what follows, and what it points to
 	regions []*region  // by base
+	full    []chunk    // to be made huge pages
+	making  bool       // a goroutine is at it
+}
+
+// A chunk is a part of a region, by number.
+type chunk struct {
+	region *region
+	number int
 }
 
 // A region is one mapping, divided into units.
@@ -54,10 +67,10 @@ type region struct {
 	base uintptr
 	free int                         // units that are free
 	bits [unitsPerRegion / 64]uint64 // set: the unit is free
-	// prepared has a bit for every chunk that was made, or is being made, a huge
-	// page; preparing counts those under way, which keep the region mapped.
+	// prepared has a bit for every chunk that is a huge page or is to become one;
+	// preparing says that one is becoming it, which keeps the region mapped.
 	prepared  uint32
-	preparing int
+	preparing bool
 }
 
 // MappedBytes returns the address space that the arenas of the process hold,
@@ -93,6 +106,10 @@ func (p *pageSource) alloc(n uintptr) uintptr {
 		}
 	}
 	r := &region{base: mustMap(regionBytes, chunkBytes), free: unitsPerRegion}
+	if p.mapped.Load() >= hugeRegionsFromBytes {
+		adviseHuge(r.base, regionBytes)
+		r.prepared = ^uint32(0)
+	}
 	for i := range r.bits {
 		r.bits[i] = ^uint64(0)
 	}
@@ -115,25 +132,45 @@ func (p *pageSource) prepare(r *region, unit int) {
 		return
 	}
 	r.prepared |= 1 << full
-	r.preparing++
-	go func() {
-		makeHuge(r.base+uintptr(full)*chunkBytes, chunkBytes)
+	p.full = append(p.full, chunk{r, full})
+	if !p.making {
+		p.making = true
+		go p.makeHuge()
+	}
+}
+
+// makeHuge makes huge pages of the chunks that are full, until there are none.
+func (p *pageSource) makeHuge() {
+	for {
 		p.mu.Lock()
-		r.preparing--
-		empty := p.dropIfEmpty(r)
+		if len(p.full) == 0 {
+			p.full, p.making = nil, false
+			p.mu.Unlock()
+			return
+		}
+		c := p.full[0]
+		p.full = p.full[1:]
+		c.region.preparing = true
+		p.mu.Unlock()
+		makeHuge(c.region.base+uintptr(c.number)*chunkBytes, chunkBytes)
+		p.mu.Lock()
+		c.region.preparing = false
+		empty := p.dropIfEmpty(c.region)
 		p.mu.Unlock()
 		if empty {
-			unmapMemory(r.base, regionBytes)
+			unmapMemory(c.region.base, regionBytes)
 		}
-	}()
+		time.Sleep(hugeEvery)
+	}
 }
 
 // dropIfEmpty forgets a region that nobody uses and says whether the caller is
 // to unmap it. The caller holds the lock.
 func (p *pageSource) dropIfEmpty(r *region) bool {
-	if r.free != unitsPerRegion || r.preparing != 0 {
+	if r.free != unitsPerRegion || r.preparing {
 		return false
 	}
+	p.full = slices.DeleteFunc(p.full, func(c chunk) bool { return c.region == r })
 	at, found := p.find(r.base)
 	if found {
 		p.regions = slices.Delete(p.regions, at, at+1)

@@ -20,9 +20,9 @@ func mapMemory(n, align uintptr) (uintptr, error) {
 	if err != nil {
 		return 0, err
 	}
-	// Huge pages by themselves would make a nearly empty slab cost 2 MiB and each
-	// first touch wait until that much is zeroed; makeHuge asks for them where
-	// they pay. Advice: a kernel without them refuses it.
+	// Huge pages by themselves would make a nearly empty slab cost 2 MiB;
+	// makeHuge and adviseHuge ask for them where they pay. Advice: a kernel
+	// without them refuses it.
 	_ = unix.Madvise(unsafe.Slice((*byte)(p), n), unix.MADV_NOHUGEPAGE)
 	return uintptr(p), nil
 }
@@ -50,6 +50,12 @@ func makeHuge(addr, n uintptr) {
 	if unix.Madvise(memory, unix.MADV_HUGEPAGE) == nil {
 		_ = unix.Madvise(memory, unix.MADV_COLLAPSE)
 	}
+}
+
+// adviseHuge makes the first touch of each huge page of n bytes at addr make all
+// of it resident.
+func adviseHuge(addr, n uintptr) {
+	_ = unix.Madvise(unsafe.Slice((*byte)(pointer(addr)), n), unix.MADV_HUGEPAGE)
 }
 
 func unmapMemory(addr, n uintptr) {

@@ -39,5 +39,6 @@ func discardMemory(addr, n uintptr) { clear(unsafe.Slice((*byte)(pointer(addr)),
 
 func growMapping(_, _, _ uintptr) (uintptr, bool) { return 0, false }
 
-// makeHuge has nothing to do where the runtime chooses the pages.
-func makeHuge(_, _ uintptr) {}
+// makeHuge and adviseHuge have nothing to do where the runtime chooses the pages.
+func makeHuge(_, _ uintptr)   {}
+func adviseHuge(_, _ uintptr) {}
