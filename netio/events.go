@@ -2,6 +2,7 @@ package netio
 
 import (
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -53,8 +54,17 @@ func (*events) OnTraffic(gc gnet.Conn) gnet.Action {
 	if len(l.ending) > 0 || len(l.due) > 0 {
 		l.settle()
 	}
+	if l.server.crowded.Load() {
+		if l.reads++; l.reads%readsPerTurn == 0 {
+			runtime.Gosched()
+		}
+	}
 	return gnet.None
 }
+
+// readsPerTurn is how many connections a loop of a crowded server reads from
+// before it gives way to the others.
+const readsPerTurn = 8
 
 func (*events) OnClose(gc gnet.Conn, err error) gnet.Action {
 	c, ok := gc.Context().(*Conn)

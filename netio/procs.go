@@ -30,6 +30,7 @@ type Processors struct {
 	most int
 	used func() time.Duration // processor time of this process so far
 	work func() uint64        // what the process has done so far, say in commands
+	set  func(procs int)      // what else is to know
 	need atomic.Bool
 	wake chan struct{}
 	stop chan struct{}
@@ -70,13 +71,13 @@ const (
 
 // GovernProcessors starts following the load with between 1 and most processors.
 // work tells how much the process has done since its start; only its growth
-// matters.
-func GovernProcessors(most int, work func() uint64) *Processors {
-	return governProcessors(most, cpuTime, work)
+// matters. set is told each number of processors before it comes into force.
+func GovernProcessors(most int, work func() uint64, set func(procs int)) *Processors {
+	return governProcessors(most, cpuTime, work, set)
 }
 
-func governProcessors(most int, used func() time.Duration, work func() uint64) *Processors {
-	p := &Processors{most: max(most, 1), used: used, work: work,
+func governProcessors(most int, used func() time.Duration, work func() uint64, set func(procs int)) *Processors {
+	p := &Processors{most: max(most, 1), used: used, work: work, set: set,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	go p.run()
 	return p
@@ -86,7 +87,12 @@ func governProcessors(most int, used func() time.Duration, work func() uint64) *
 func (p *Processors) Stop() {
 	close(p.stop)
 	<-p.done
-	runtime.GOMAXPROCS(p.most)
+	p.use(p.most)
+}
+
+func (p *Processors) use(procs int) {
+	p.set(procs)
+	runtime.GOMAXPROCS(procs)
 }
 
 // Need hands out all processors at once, because something long is about to run
@@ -103,7 +109,7 @@ func (p *Processors) Need() {
 func (p *Processors) run() {
 	defer close(p.done)
 	g := governor{most: p.most, procs: 1}
-	runtime.GOMAXPROCS(g.procs)
+	p.use(g.procs)
 	timer := time.NewTimer(procsSampleIdle)
 	defer timer.Stop()
 	lastUsed, lastWork, lastAt := p.used(), p.work(), time.Now()
@@ -126,7 +132,7 @@ func (p *Processors) run() {
 			lastUsed, lastWork, lastAt = used, work, now
 		}
 		if g.procs != before {
-			runtime.GOMAXPROCS(g.procs)
+			p.use(g.procs)
 		}
 		if load < 0.05 {
 			timer.Reset(procsSampleIdle)

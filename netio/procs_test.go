@@ -50,6 +50,7 @@ func TestProcessors(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
 	var busy atomic.Bool
+	var told atomic.Int32
 	began := time.Now()
 	p := governProcessors(3, func() time.Duration {
 		if busy.Load() {
@@ -61,13 +62,13 @@ func TestProcessors(t *testing.T) {
 			return uint64(time.Since(began)) * uint64(runtime.GOMAXPROCS(0))
 		}
 		return 0
-	})
+	}, func(procs int) { told.Store(int32(procs)) })
 	eventually(t, "one processor for an idle process", func() bool { return runtime.GOMAXPROCS(0) == 1 })
 	busy.Store(true)
 	eventually(t, "all processors for a busy one", func() bool { return runtime.GOMAXPROCS(0) == 3 })
 	p.Stop()
-	if n := runtime.GOMAXPROCS(0); n != 3 {
-		t.Errorf("%d processors after Stop", n)
+	if n := runtime.GOMAXPROCS(0); n != 3 || told.Load() != 3 {
+		t.Errorf("%d processors after Stop, told %d", n, told.Load())
 	}
 	if cpuTime() <= 0 {
 		t.Error("no processor time")

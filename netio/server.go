@@ -24,6 +24,7 @@ type Server struct {
 	listeners []net.Listener
 	acceptLog onceASecond
 	filesMax  atomic.Int64 // RLIMIT_NOFILE as last seen
+	crowded   atomic.Bool  // there are fewer processors than loops
 
 	placing  sync.Mutex // guards nextLoop, and the choice of a loop
 	nextLoop int
@@ -181,6 +182,11 @@ func (s *Server) Addr() []string {
 	}
 	return addrs
 }
+
+// ShareProcessors tells the loops how many processors there are for them. Loops
+// that outnumber them give way to each other after a few connections, and do not
+// wait for the scheduler to part them, which takes ten milliseconds.
+func (s *Server) ShareProcessors(procs int) { s.crowded.Store(procs < len(s.loops)) }
 
 // Loops is the number of event loops.
 func (s *Server) Loops() int { return len(s.loops) }

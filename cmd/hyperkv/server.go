@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,8 @@ type server struct {
 	admin  *admin.Server // nil when there is no admin port
 	loops  []*loop
 	ready  atomic.Bool
+	// processors fits GOMAXPROCS to the load.
+	processors *netio.Processors
 }
 
 // startServer brings everything up and returns once clients can connect.
@@ -56,6 +59,8 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 			return nil, errors.Join(err, s.Shutdown(ctx))
 		}
 	}
+	s.processors = netio.GovernProcessors(runtime.GOMAXPROCS(0), e.Calls, s.net.ShareProcessors)
+	e.Shards.OnLong(s.processors.Need)
 	s.ready.Store(true)
 	return s, nil
 }
@@ -78,6 +83,9 @@ func (s *server) Done() <-chan struct{} { return s.engine.ShutdownRequested() }
 // Shutdown implements running.
 func (s *server) Shutdown(ctx context.Context) error {
 	s.ready.Store(false)
+	if s.processors != nil {
+		s.processors.Stop()
+	}
 	err := s.net.Shutdown(ctx)
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Shutdown(ctx))
