@@ -8,9 +8,9 @@ import (
 
 const (
 	// outputHoldBytes is how much a client may leave unread before its commands wait.
-	outputHoldBytes = 2 << 20
+	outputHoldBytes = 4 << 20
 	// outputResumeBytes is how little must be left unread to go on.
-	outputResumeBytes = 512 << 10
+	outputResumeBytes = 1 << 20
 	// inputHeldBytes bounds what a client may send while it reads no replies; one
 	// that sends more is closed.
 	inputHeldBytes = 64 << 20

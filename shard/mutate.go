@@ -27,6 +27,8 @@ type mutation struct {
 	size     int            // of opResize
 	deadline int64          // of opPutBytes, opPutInt, opDeadline
 	bytes    []byte         // result of opResize
+	// unseen says that the key reads as it did: only its encoding is another.
+	unseen bool
 }
 
 func (d DB) mutate(m mutation) keyspace.Entry { return d.mutateInto(&m) }
@@ -35,7 +37,9 @@ func (d DB) mutate(m mutation) keyspace.Entry { return d.mutateInto(&m) }
 func (d DB) mutateInto(m *mutation) keyspace.Entry {
 	hash := d.call.hashOf(m.key)
 	s := d.call.shardOf(m.key, hash)
-	d.call.changes++
+	if !m.unseen {
+		d.call.changes++
+	}
 	return s.apply(d.Number, hash, m, AccessClock(d.call.Now))
 }
 
@@ -49,7 +53,7 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 		invariant.Assert(s.turn.Load() != turnFree, "a key changed without its shard's turn")
 	}
 	db := s.databaseForWrite(database)
-	if s.watched.any() {
+	if s.watched.any() && !m.unseen {
 		// Before the change, because m.key may be borrowed from the record.
 		if m.op == opExpire {
 			s.watched.expired(database, m.key)
@@ -75,6 +79,10 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 	if m.deadline != 0 {
 		s.expiry.arm(s, m.deadline)
 	}
-	s.stats.changed(database)
+	if m.unseen {
+		s.stats.touch(database)
+	} else {
+		s.stats.changed(database)
+	}
 	return e
 }

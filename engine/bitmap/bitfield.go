@@ -7,7 +7,6 @@ import (
 
 	"hyperkv/resp"
 	"hyperkv/shard"
-	"hyperkv/shard/object"
 )
 
 // An overflow says what becomes of a number that its field cannot hold.
@@ -219,8 +218,8 @@ func writeFields(c *shard.Call, steps []step) error {
 		}
 		changed = changed || grows || now != was
 	}
-	if !writable && e.Encoding() != object.Raw {
-		c.DB.Resize(key, e, size) // as in SETBIT
+	if !writable {
+		c.DB.MakeRaw(key, e) // as in SETBIT
 	}
 	if changed {
 		c.Event(shard.EventString, "setbit", key)

@@ -4,7 +4,6 @@ import (
 	"hyperkv/engine"
 	"hyperkv/resp"
 	"hyperkv/shard"
-	"hyperkv/shard/object"
 )
 
 // Family is the table of the commands on bitmaps.
@@ -88,9 +87,7 @@ func setbit(c *shard.Call) error {
 	size := max(n, int(at>>3)+1)
 	if size == n && was == bit {
 		// Redis shows in OBJECT ENCODING that the string was about to be written.
-		if e.Encoding() != object.Raw {
-			c.DB.Resize(key, e, n)
-		}
+		c.DB.MakeRaw(key, e)
 		return c.Reply.Int(was)
 	}
 	b := c.DB.Resize(key, e, size)

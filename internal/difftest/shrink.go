@@ -59,7 +59,7 @@ type shrinker struct {
 
 // accept replays a candidate and keeps it when it still diverges.
 func (s *shrinker) accept(steps []Step, depth int) bool {
-	if len(steps) == 0 || s.gone != nil || s.ctx.Err() != nil || time.Now().After(s.deadline) {
+	if len(steps) == 0 || nested(steps) || s.gone != nil || s.ctx.Err() != nil || time.Now().After(s.deadline) {
 		return false
 	}
 	m, replies, err := s.try(steps, depth, true)
@@ -69,6 +69,24 @@ func (s *shrinker) accept(steps []Step, depth int) bool {
 	}
 	s.steps, s.depth, s.last, s.replies = slices.Clone(steps[:m.step+1]), depth, m, replies
 	return true
+}
+
+// nested tells whether a MULTI comes inside another, of which the generator makes
+// none, because there the servers are known to disagree.
+func nested(steps []Step) bool {
+	var open [connections]bool
+	for _, step := range steps {
+		switch name := strings.ToUpper(step.Args[0]); {
+		case name == "MULTI" && len(step.Args) == 1:
+			if open[step.Conn] {
+				return true
+			}
+			open[step.Conn] = true
+		case name == "EXEC", (name == "DISCARD" || name == "RESET") && len(step.Args) == 1:
+			open[step.Conn] = false
+		}
+	}
+	return false
 }
 
 // dropSteps removes ever smaller runs of steps (delta debugging).
