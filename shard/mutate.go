@@ -27,7 +27,8 @@ type mutation struct {
 	size     int            // of opResize
 	deadline int64          // of opPutBytes, opPutInt, opDeadline
 	bytes    []byte         // result of opResize
-	// unseen says that the key reads as it did: only its encoding is another.
+	// unseen says that the key reads as it did: only its encoding is another. A
+	// replay has to see it, a watcher has not.
 	unseen bool
 }
 
@@ -37,9 +38,7 @@ func (d DB) mutate(m mutation) keyspace.Entry { return d.mutateInto(&m) }
 func (d DB) mutateInto(m *mutation) keyspace.Entry {
 	hash := d.call.hashOf(m.key)
 	s := d.call.shardOf(m.key, hash)
-	if !m.unseen {
-		d.call.changes++
-	}
+	d.call.changes++
 	return s.apply(d.Number, hash, m, AccessClock(d.call.Now))
 }
 
