@@ -6,6 +6,7 @@ import (
 
 	"hyperkv/internal/config"
 	"hyperkv/resp"
+	"hyperkv/shard/object"
 )
 
 // limits are the settings that every command or burst asks for, kept where a
@@ -69,6 +70,7 @@ func (l *limits) watch(e *Engine) {
 		e.Shards.SlowNanos.Store(max(micros, -1) * 1000)
 		return nil
 	})
+	l.watchEncodings(e)
 	follow("client-output-buffer-limit", func(value string) error {
 		limits, err := config.ParseOutputLimits(value, config.OutputLimits{})
 		if err == nil {
@@ -77,3 +79,38 @@ func (l *limits) watch(e *Engine) {
 		return err
 	})
 }
+
+// watchEncodings follows the sizes up to which collections are kept packed.
+func (l *limits) watchEncodings(e *Engine) {
+	p := e.Params
+	f := func(name string, set func(o *object.Limits, n int)) {
+		apply := func(value string) error {
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return err
+			}
+			o := e.Shards.Limits()
+			set(&o, int(min(n, encodingMax)))
+			e.Shards.SetLimits(o)
+			return nil
+		}
+		if err := apply(strconv.FormatInt(int64(p.Int(name)), 10)); err != nil {
+			panic("engine: setting " + name + ": " + err.Error())
+		}
+		p.OnChange(name, apply)
+	}
+	f("hash-max-listpack-entries", func(o *object.Limits, n int) { o.HashListpackEntries = n })
+	f("hash-max-listpack-value", func(o *object.Limits, n int) { o.HashListpackValue = n })
+	f("set-max-listpack-entries", func(o *object.Limits, n int) { o.SetListpackEntries = n })
+	f("set-max-listpack-value", func(o *object.Limits, n int) { o.SetListpackValue = n })
+	f("set-max-intset-entries", func(o *object.Limits, n int) { o.SetIntsetEntries = n })
+	f("zset-max-listpack-entries", func(o *object.Limits, n int) { o.ZSetListpackEntries = n })
+	f("zset-max-listpack-value", func(o *object.Limits, n int) { o.ZSetListpackValue = n })
+	f("list-max-listpack-size", func(o *object.Limits, n int) { o.ListListpackSize = n })
+	f("stream-node-max-bytes", func(o *object.Limits, n int) { o.StreamNodeBytes = n })
+	f("stream-node-max-entries", func(o *object.Limits, n int) { o.StreamNodeEntries = n })
+	f("hll-sparse-max-bytes", func(o *object.Limits, n int) { o.HLLSparseBytes = n })
+}
+
+// encodingMax is the largest value of such a setting that makes a difference.
+const encodingMax = 1 << 30

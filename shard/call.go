@@ -61,6 +61,9 @@ type Call struct {
 
 	digits []byte // backs Int
 
+	collections    [collectionsMax]Collection
+	nextCollection int
+
 	changes int // how many mutations this command made so far
 	effects effectBuffer
 }

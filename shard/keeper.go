@@ -91,6 +91,8 @@ func (s *Shard) sweepMailbox() {
 const (
 	// compactRecords is how many records one step of compaction moves at most.
 	compactRecords = 32
+	// sweepLeaves is how many leaves of deleted collections one step frees.
+	sweepLeaves = 256
 	// upkeepSliceNanos is how long one round of upkeep holds the turn.
 	upkeepSliceNanos = 200_000
 	// upkeepRounds is how many slices one tick may run.
@@ -156,7 +158,7 @@ func (s *Shard) compact() (more bool) {
 		if db == nil {
 			continue
 		}
-		for db.Compact(compactRecords) {
+		for db.Sweep(sweepLeaves) || db.Compact(compactRecords) {
 			if clock.Monotonic()-start > upkeepSliceNanos {
 				s.stats.touch(number)
 				return true

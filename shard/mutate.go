@@ -3,6 +3,7 @@ package shard
 import (
 	"hyperkv/internal/invariant"
 	"hyperkv/shard/keyspace"
+	"hyperkv/shard/object"
 )
 
 // op is one of the ways in which a key can change.
@@ -13,6 +14,10 @@ const (
 	opPutInt
 	opResize
 	opDeadline
+	opPutValue
+	opEdit      // a collection is about to change inside
+	opCopyValue // a collection is copied to another key
+	opMoveValue // the same, for one whose old key goes
 	opDelete
 	opExpire // opDelete because the key's time has come
 )
@@ -21,12 +26,15 @@ const (
 type mutation struct {
 	op       op
 	key      []byte
-	entry    keyspace.Entry // of opResize, opDeadline, opDelete, opExpire
-	value    []byte         // of opPutBytes
-	number   int64          // of opPutInt
-	size     int            // of opResize
-	deadline int64          // of opPutBytes, opPutInt, opDeadline
-	bytes    []byte         // result of opResize
+	entry    keyspace.Entry  // of opResize, opDeadline, opDelete, opExpire
+	value    []byte          // of opPutBytes, opPutValue
+	number   int64           // of opPutInt
+	size     int             // of opResize
+	deadline int64           // of all that put, and opDeadline
+	bytes    []byte          // result of opResize
+	typ      object.Type     // of opPutValue, with value as its root
+	encoding object.Encoding // of opPutValue
+	from     *keyspace.Value // of opCopyValue and opMoveValue
 	// unseen says that the key reads as it did: only its encoding is another. A
 	// replay has to see it, a watcher has not.
 	unseen bool
@@ -72,6 +80,19 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 		e, m.bytes = db.Resize(hash, m.entry, m.size)
 	case opDeadline:
 		e = db.SetDeadline(hash, m.entry, m.deadline)
+	case opPutValue:
+		v := db.PutValue(hash, m.key, m.typ, m.encoding, m.value, m.deadline, access)
+		e = v.Entry()
+	case opEdit:
+		e = m.entry
+	case opCopyValue:
+		v := db.CopyValue(hash, m.key, *m.from, m.deadline, access)
+		s.armMembers(&v)
+		e = v.Entry()
+	case opMoveValue:
+		v := db.MoveValue(hash, m.key, m.from, m.deadline, access)
+		s.armMembers(&v)
+		e = v.Entry()
 	case opDelete, opExpire:
 		db.Delete(hash, m.entry)
 	}
@@ -84,4 +105,11 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 		s.stats.changed(database)
 	}
 	return e
+}
+
+// armMembers makes sure that the keeper acts when the first member expires.
+func (s *Shard) armMembers(v *keyspace.Value) {
+	if at := v.MemberDeadline(); at != 0 {
+		s.expiry.arm(s, at)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"hyperkv/internal/clock"
 	"hyperkv/internal/invariant"
 	"hyperkv/shard/keyspace"
+	"hyperkv/shard/object"
 )
 
 // A Shard is one partition of the keyspace. Except for the fields that say
@@ -80,6 +81,9 @@ type Set struct {
 	// above zero (CLIENT PAUSE WRITE: nothing may change).
 	ExpiryHeld atomic.Int32
 
+	// limits are the sizes up to which collections are packed.
+	limits atomic.Pointer[object.Limits]
+
 	inline bool
 
 	expiryInterval time.Duration
@@ -123,6 +127,7 @@ func newSet(o Options) *Set {
 	if set.expiryBatch <= 0 {
 		set.expiryBatch = expiryBatchDefault
 	}
+	set.SetLimits(object.DefaultLimits)
 	set.SlowNanos.Store(-1)
 	set.ActiveExpiry.Store(true)
 	for i := range o.Shards {

@@ -63,6 +63,7 @@ func (c *Call) DatabaseUsage(database int) (sum keyspace.Usage) {
 		sum.Records += u.Records
 		sum.Slack += u.Slack
 		sum.Large += u.Large
+		sum.Nodes += u.Nodes
 		sum.Expiry += u.Expiry
 		sum.Mapped += u.Mapped
 	}

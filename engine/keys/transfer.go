@@ -10,6 +10,10 @@ import (
 // relocate makes newKey of database to what key of database from is, and
 // removes that one. The keys differ, or the databases do; key is there.
 func relocate(c *shard.Call, from shard.DB, key []byte, to shard.DB, newKey []byte) {
+	if e := from.Peek(key); e.Type() != object.String {
+		from.MoveTo(from.OpenEntry(key, e), to, newKey, e.Deadline())
+		return
+	}
 	duplicate(from, key, to, newKey)
 	// The entry that was copied is no longer valid.
 	from.Delete(key, from.Peek(key))
@@ -23,11 +27,10 @@ func relocate(c *shard.Call, from shard.DB, key []byte, to shard.DB, newKey []by
 // another record, even one of the same database.
 func duplicate(from shard.DB, key []byte, to shard.DB, newKey []byte) keyspace.Entry {
 	e := from.Peek(key)
-	switch e.Type() {
-	case object.String:
+	if e.Type() == object.String {
 		return duplicateString(e, to, newKey)
 	}
-	panic("keys: a value of type " + e.Type().String() + " cannot be copied")
+	return from.CopyTo(from.OpenEntry(key, e), to, newKey, e.Deadline())
 }
 
 func duplicateString(e keyspace.Entry, to shard.DB, newKey []byte) keyspace.Entry {

@@ -27,9 +27,12 @@ func (d *DB) checkAlways() {
 	invariant.Assert(records.Objects == int64(entries), "records that no entry refers to")
 	invariant.Assert(records.Requested == requested, "the arena's count of record bytes is wrong")
 	invariant.Assert(volatile == d.deadlines.count, "volatile keys are missing from the order of deadlines")
-	d.checkDeadlines()
+	d.deadlines.check(&d.records)
+	d.members.check(&d.records)
 	d.records.Check()
+	d.nodes.Check()
 	d.deadlines.arena.Check()
+	d.members.arena.Check()
 }
 
 func (d *DB) checkIndex(x *index, volatile *int, requested *int64) {
@@ -86,8 +89,7 @@ func (d *DB) checkIndex(x *index, volatile *int, requested *int64) {
 	x.arena.Check()
 }
 
-func (d *DB) checkDeadlines() {
-	t := &d.deadlines
+func (t *deadlines) check(records *ds.Arena) {
 	count, blocks := 0, int64(0)
 	var low fence
 	have := false
@@ -104,8 +106,8 @@ func (d *DB) checkDeadlines() {
 			top := below
 			previous := fence{}
 			for k, ref := range leaf {
-				invariant.Assert(d.records.Live(ref), "a deadline of a freed record")
-				key := fence{at: record{d.records.At(ref)}.deadline(), tie: ref}
+				invariant.Assert(records.Live(ref), "a deadline of a freed record")
+				key := fence{at: t.of(record{records.At(ref)}), tie: ref}
 				invariant.Assert(key.at != 0, "a persistent record among the deadlines")
 				if i+j > 0 {
 					invariant.Assert(!key.less(g) && !key.less(f) || j == 0 && !key.less(f), "a deadline before its fence")

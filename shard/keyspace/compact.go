@@ -7,6 +7,9 @@ import "hyperkv/shard/ds"
 // call would find more to do. Entries become invalid. A move costs one to two
 // microseconds, most of it cache misses.
 func (d *DB) Compact(budget int) (more bool) {
+	if d.nodes.Stats().Objects == 0 {
+		d.nodes.Compact(1, nil) // gives back what it keeps for the next collection
+	}
 	for range 4 {
 		switch d.cursor {
 		case 0:

@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"hyperkv/shard/ds"
+	"hyperkv/shard/object"
 )
 
 // A DB is one numbered database of one shard. Owned by the shard's turn.
@@ -10,12 +11,16 @@ type DB struct {
 	crowd     *index // nil unless hashes collide
 	records   ds.Arena
 	deadlines deadlines
+	members   deadlines // of collections, by their first member to expire
+
+	nodes   ds.Arena         // what collections keep outside their records
+	remains []object.Remains // of deleted collections, for Sweep
 
 	cursor int // of Compact: which arena is next
 }
 
 // New returns an empty database, which holds no memory.
-func New() *DB { return &DB{} }
+func New() *DB { return &DB{members: deadlines{members: true}} }
 
 // Len returns the number of keys.
 func (d *DB) Len() int {
@@ -37,6 +42,9 @@ func (d *DB) Close() {
 		d.crowd.close()
 	}
 	d.deadlines.close()
+	d.members.close()
+	d.nodes.Close()
+	d.remains = nil
 	d.records.Close()
 }
 

@@ -40,6 +40,10 @@ type deadlines struct {
 	// fill their leaves completely.
 	highest fence
 
+	// members says that the deadlines are those of the first member of a
+	// collection to expire, not those of keys.
+	members bool
+
 	// sorted: the first leaf is in descending order, the next to expire last.
 	sorted bool
 }
@@ -217,14 +221,22 @@ func (t *deadlines) insert(at int64, ref ds.Ref, records *ds.Arena) {
 	}
 }
 
+// of is the deadline of a record that is in the order.
+func (t *deadlines) of(r record) int64 {
+	if t.members {
+		return r.memberDeadline()
+	}
+	return r.deadline()
+}
+
 // order returns the entries of a leaf with their deadlines.
-func order(leaf []ds.Ref, keys []fence, records *ds.Arena) []fence {
+func (t *deadlines) order(leaf []ds.Ref, keys []fence, records *ds.Arena) []fence {
 	var sink uint64
 	for _, ref := range leaf {
 		sink += record{records.At(ref)}.head() // so that the cache misses overlap
 	}
 	for _, ref := range leaf {
-		keys = append(keys, fence{at: record{records.At(ref)}.deadline(), tie: ref, below: ds.Ref(sink & 0)})
+		keys = append(keys, fence{at: t.of(record{records.At(ref)}), tie: ref, below: ds.Ref(sink & 0)})
 	}
 	return keys
 }
@@ -234,7 +246,7 @@ func (t *deadlines) divide(p position, key fence, records *ds.Arena) position {
 	var room [leafMax]fence
 	f := t.at(p)
 	leaf := t.leaf(f.below)
-	keys := order(leaf, room[:0], records)
+	keys := t.order(leaf, room[:0], records)
 	middle := len(keys) / 2
 	selectMiddle(keys, middle)
 	var refs [leafMax]ds.Ref
@@ -429,7 +441,7 @@ func (t *deadlines) due(now int64, records *ds.Arena) ds.Ref {
 	leaf := t.leaf(t.at(position{}).below)
 	if !t.sorted {
 		var room [leafMax]fence
-		keys := order(leaf, room[:0], records)
+		keys := t.order(leaf, room[:0], records)
 		slices.SortFunc(keys, func(a, b fence) int {
 			if a.less(b) {
 				return 1
@@ -442,7 +454,7 @@ func (t *deadlines) due(now int64, records *ds.Arena) ds.Ref {
 		t.sorted = true
 	}
 	ref := leaf[len(leaf)-1]
-	t.lowest = record{records.At(ref)}.deadline()
+	t.lowest = t.of(record{records.At(ref)})
 	if t.lowest > now {
 		return 0
 	}
@@ -451,7 +463,7 @@ func (t *deadlines) due(now int64, records *ds.Arena) ds.Ref {
 
 func (t *deadlines) close() {
 	t.arena.Close()
-	*t = deadlines{}
+	*t = deadlines{members: t.members}
 }
 
 // move gives a leaf or a node another place in the arena.
@@ -463,7 +475,7 @@ func (t *deadlines) move(ref ds.Ref, records *ds.Arena) {
 		leaf = t.node(ref)[0].below
 	}
 	sample := t.leaf(leaf)[0]
-	p := t.find(fence{at: record{records.At(sample)}.deadline(), tie: sample})
+	p := t.find(fence{at: t.of(record{records.At(sample)}), tie: sample})
 	if isNode {
 		invariant.Assert(t.top[p.top].below == ref, "a node is not where its first key is")
 		t.top[p.top].below = t.newNode(t.node(ref), 0)

@@ -88,6 +88,10 @@ func (e Entry) MemoryBytes() int {
 	if e.r.deadline() != 0 {
 		n += int(d.deadlines.bytes() / int64(d.deadlines.count))
 	}
+	if e.r.typ() != object.String {
+		v := d.Value(0, e)
+		n += object.NodeBytes(v.Type(), v.Encoding(), v.Root(), v.Nodes())
+	}
 	return n
 }
 

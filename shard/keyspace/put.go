@@ -16,6 +16,7 @@ type content struct {
 	bytes    []byte
 	n        int64
 	width    int // of the integer n; 0: bytes count
+	typ      object.Type
 	encoding object.Encoding
 }
 
@@ -53,7 +54,7 @@ func (c *content) flags() uint8 {
 // entries of this DB.
 func (d *DB) PutBytes(hash uint64, key, value []byte, deadline int64, access uint32) Entry {
 	invariant.Assert(len(key) <= StringBytesMax && len(value) <= StringBytesMax, "a string beyond 512 MiB")
-	c := content{bytes: value, encoding: object.Raw}
+	c := content{bytes: value, typ: object.String, encoding: object.Raw}
 	if len(value) <= object.EmbstrBytesMax {
 		c.encoding = object.Embstr
 	}
@@ -63,7 +64,7 @@ func (d *DB) PutBytes(hash uint64, key, value []byte, deadline int64, access uin
 // PutInt sets key to an integer. Otherwise it is like PutBytes.
 func (d *DB) PutInt(hash uint64, key []byte, n int64, deadline int64, access uint32) Entry {
 	invariant.Assert(len(key) <= StringBytesMax, "a string beyond 512 MiB")
-	c := content{n: n, width: intBytes(n), encoding: object.Int}
+	c := content{n: n, width: intBytes(n), typ: object.String, encoding: object.Int}
 	return d.put(hash, key, &c, deadline, access)
 }
 
@@ -79,6 +80,9 @@ func (d *DB) put(hash uint64, key []byte, c *content, deadline int64, access uin
 		}
 		return e
 	}
+	if e.r.typ() != object.String {
+		d.release(e)
+	}
 	r, before := e.r, e.r.deadline()
 	if r.flags()&flagsOptions == form.flags() && d.fits(e.ref, size) {
 		was := r.size()
@@ -87,7 +91,7 @@ func (d *DB) put(hash uint64, key []byte, c *content, deadline int64, access uin
 		}
 		offset, length := r.keyAt()
 		c.write(r, offset+length)
-		r.setKind(object.String, c.encoding)
+		r.setKind(c.typ, c.encoding)
 		*r.byteAt(1) = form.flags() | c.flags()
 		r.setAccess(access)
 		if form.field {
@@ -115,7 +119,7 @@ func (s shape) flags() uint8 {
 func (d *DB) newRecord(key []byte, c *content, form shape, deadline int64, access uint32) Entry {
 	ref := d.records.Alloc(form.size())
 	r := record{d.records.At(ref)}
-	r.setKind(object.String, c.encoding)
+	r.setKind(c.typ, c.encoding)
 	*r.byteAt(1) = form.flags() | c.flags()
 	r.setAccess(access)
 	offset := r.putVarint(fixedBytes, len(key))
@@ -137,6 +141,10 @@ func (d *DB) succeed(hash uint64, old, fresh Entry, before, deadline int64) {
 	if deadline != 0 {
 		d.deadlines.insert(deadline, fresh.ref, &d.records)
 	}
+	if at := old.r.memberDeadline(); at != 0 {
+		d.members.remove(at, old.ref)
+		d.members.insert(at, fresh.ref, &d.records)
+	}
 	d.records.Free(old.ref, old.r.size())
 }
 
@@ -156,6 +164,14 @@ func (d *DB) fits(ref ds.Ref, size int) bool {
 // once per size class, and large ones have room to spare that costs memory
 // only when used.
 func (d *DB) Resize(hash uint64, e Entry, n int) (Entry, []byte) {
+	e, value := d.resize(hash, e, n)
+	e.r.setKind(object.String, object.Raw)
+	return e, value
+}
+
+// resize is Resize for a value of any type, which keeps its type and encoding
+// unless it was an integer.
+func (d *DB) resize(hash uint64, e Entry, n int) (Entry, []byte) {
 	invariant.Assert(n >= 0 && n <= StringBytesMax, "a string beyond 512 MiB")
 	r := e.r
 	offset, length := r.keyAt()
@@ -171,6 +187,13 @@ func (d *DB) Resize(hash uint64, e Entry, n int) (Entry, []byte) {
 	had := len(old)
 	was := r.size()
 	at := r.deadline()
+	kind := *r.byteAt(0)
+	var members uint8
+	if r.isInt() {
+		kind = byte(object.String) | byte(object.Raw)<<4
+	} else {
+		members = r.flags() & flagMembers
+	}
 	field := r.flags()&flagDeadline != 0
 	form := shape{key: keyLength, tail: varintBytes(n) + n, field: field}
 	size := form.size()
@@ -185,8 +208,8 @@ func (d *DB) Resize(hash uint64, e Entry, n int) (Entry, []byte) {
 		ref := d.records.AllocGrowing(size)
 		fresh := Entry{d, record{d.records.At(ref)}, ref}
 		fr := fresh.r
-		fr.setKind(object.String, object.Raw)
-		*fr.byteAt(1) = form.flags()
+		*fr.byteAt(0) = kind
+		*fr.byteAt(1) = form.flags() | members
 		fr.setAccess(access)
 		offset := fr.putVarint(fixedBytes, keyLength)
 		if form.field {
@@ -221,8 +244,8 @@ func (d *DB) Resize(hash uint64, e Entry, n int) (Entry, []byte) {
 		copy(r.bytes(start, n), old[:min(had, n)])
 		r.putVarint(valueOffset, n)
 	}
-	r.setKind(object.String, object.Raw)
-	*r.byteAt(1) = form.flags()
+	*r.byteAt(0) = kind
+	*r.byteAt(1) = form.flags() | members
 	value := r.bytes(start, n)
 	if n > had {
 		clear(value[had:])
@@ -271,6 +294,9 @@ func (d *DB) SetDeadline(hash uint64, e Entry, at int64) Entry {
 
 // Delete removes a key.
 func (d *DB) Delete(hash uint64, e Entry) {
+	if e.r.typ() != object.String {
+		d.release(e)
+	}
 	if at := e.r.deadline(); at != 0 {
 		d.deadlines.remove(at, e.ref)
 	}

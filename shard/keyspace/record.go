@@ -20,8 +20,8 @@ import (
 // An integer has no value length: its 1 to 8 bytes, two's complement, little
 // endian, are counted in the flags. A deadline of 0 in a record that has the
 // field means none; large records always have the field, so that EXPIRE never
-// moves megabytes. A collection will keep its root where a string has its
-// value. The dot is the place of the CRDT's write stamp; nothing sets it yet.
+// moves megabytes. A collection keeps its root where a string has its
+// value (value.go). The dot is the place of the CRDT's write stamp; nothing sets it yet.
 //
 // A 16-byte key with a 32-byte value takes 55 bytes, a slot of 56.
 type record struct{ at unsafe.Pointer }
@@ -30,7 +30,8 @@ const (
 	flagDeadline = 1 << 0
 	flagDot      = 1 << 1
 	flagsOptions = flagDeadline | flagDot
-	intWidthAt   = 2 // three bits: bytes of the integer, less one
+	intWidthAt   = 2      // three bits: bytes of the integer, less one
+	flagMembers  = 1 << 5 // of a collection: its value begins with the earliest deadline of a member
 
 	fixedBytes    = 5 // before the key length
 	deadlineBytes = 8
@@ -145,6 +146,7 @@ func (r record) setDeadline(at int64) {
 	binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(r.at, r.deadlineAt()))[:], uint64(at))
 }
 
+// isInt: only strings have the encoding Int.
 func (r record) isInt() bool { return r.encoding() == object.Int }
 
 func (r record) intWidth() int { return int(r.flags()>>intWidthAt&7) + 1 }

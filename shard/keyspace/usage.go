@@ -6,6 +6,7 @@ type Usage struct {
 	Records int64 // what records need, in slots
 	Slack   int64 // what the slots of records have beyond that
 	Large   int64 // pages of large records
+	Nodes   int64 // what collections keep outside their records
 	Expiry  int64 // the order of deadlines
 	Mapped  int64 // address space behind all this; costs nothing by itself
 
@@ -15,12 +16,12 @@ type Usage struct {
 }
 
 // Total returns what is accounted.
-func (u Usage) Total() int64 { return u.Index + u.Records + u.Slack + u.Large + u.Expiry }
+func (u Usage) Total() int64 { return u.Index + u.Records + u.Slack + u.Large + u.Nodes + u.Expiry }
 
 // Usage returns the counters of the moment.
 func (d *DB) Usage() Usage {
 	records, segments := d.records.Stats(), d.index.arena.Stats()
-	blocks := d.deadlines.arena.Stats()
+	blocks, members, nodes := d.deadlines.arena.Stats(), d.members.arena.Stats(), d.nodes.Stats()
 	if d.crowd != nil {
 		crowd := d.crowd.arena.Stats()
 		segments.Mapped += crowd.Mapped
@@ -31,15 +32,16 @@ func (d *DB) Usage() Usage {
 		Records:  records.Requested,
 		Slack:    records.Slots - records.Requested,
 		Large:    records.Large,
-		Expiry:   d.deadlines.bytes(),
-		Mapped:   records.Mapped + segments.Mapped + blocks.Mapped,
-		Resident: records.Touched + records.Large + segments.Touched + blocks.Touched,
+		Nodes:    nodes.Slots + nodes.Large,
+		Expiry:   d.deadlines.bytes() + d.members.bytes(),
+		Mapped:   records.Mapped + segments.Mapped + nodes.Mapped + blocks.Mapped + members.Mapped,
+		Resident: records.Touched + records.Large + segments.Touched + nodes.Touched + nodes.Large + blocks.Touched + members.Touched,
 	}
 }
 
 // Bytes returns Usage().Total(), cheaply.
 func (d *DB) Bytes() int64 {
-	return d.indexBytes() + d.records.Bytes() + d.deadlines.bytes()
+	return d.indexBytes() + d.records.Bytes() + d.nodes.Bytes() + d.deadlines.bytes() + d.members.bytes()
 }
 
 func (d *DB) indexBytes() int64 {
