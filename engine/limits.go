@@ -6,7 +6,7 @@ import (
 
 	"hyperkv/internal/config"
 	"hyperkv/resp"
-	"hyperkv/shard/object"
+	"hyperkv/shard"
 )
 
 // limits are the settings that every command or burst asks for, kept where a
@@ -83,7 +83,7 @@ func (l *limits) watch(e *Engine) {
 // watchEncodings follows the sizes up to which collections are kept packed.
 func (l *limits) watchEncodings(e *Engine) {
 	p := e.Params
-	f := func(name string, set func(o *object.Limits, n int)) {
+	f := func(name string, set func(o *shard.CollectionLimits, n int)) {
 		apply := func(value string) error {
 			n, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {
@@ -99,17 +99,17 @@ func (l *limits) watchEncodings(e *Engine) {
 		}
 		p.OnChange(name, apply)
 	}
-	f("hash-max-listpack-entries", func(o *object.Limits, n int) { o.HashListpackEntries = n })
-	f("hash-max-listpack-value", func(o *object.Limits, n int) { o.HashListpackValue = n })
-	f("set-max-listpack-entries", func(o *object.Limits, n int) { o.SetListpackEntries = n })
-	f("set-max-listpack-value", func(o *object.Limits, n int) { o.SetListpackValue = n })
-	f("set-max-intset-entries", func(o *object.Limits, n int) { o.SetIntsetEntries = n })
-	f("zset-max-listpack-entries", func(o *object.Limits, n int) { o.ZSetListpackEntries = n })
-	f("zset-max-listpack-value", func(o *object.Limits, n int) { o.ZSetListpackValue = n })
-	f("list-max-listpack-size", func(o *object.Limits, n int) { o.ListListpackSize = n })
-	f("stream-node-max-bytes", func(o *object.Limits, n int) { o.StreamNodeBytes = n })
-	f("stream-node-max-entries", func(o *object.Limits, n int) { o.StreamNodeEntries = n })
-	f("hll-sparse-max-bytes", func(o *object.Limits, n int) { o.HLLSparseBytes = n })
+	f("hash-max-listpack-entries", func(o *shard.CollectionLimits, n int) { o.HashListpackEntries = n })
+	f("hash-max-listpack-value", func(o *shard.CollectionLimits, n int) { o.HashListpackValue = n })
+	f("set-max-listpack-entries", func(o *shard.CollectionLimits, n int) { o.SetListpackEntries = n })
+	f("set-max-listpack-value", func(o *shard.CollectionLimits, n int) { o.SetListpackValue = n })
+	f("set-max-intset-entries", func(o *shard.CollectionLimits, n int) { o.SetIntsetEntries = n })
+	f("zset-max-listpack-entries", func(o *shard.CollectionLimits, n int) { o.ZSetListpackEntries = n })
+	f("zset-max-listpack-value", func(o *shard.CollectionLimits, n int) { o.ZSetListpackValue = n })
+	f("list-max-listpack-size", func(o *shard.CollectionLimits, n int) { o.ListListpackSize = n })
+	f("stream-node-max-bytes", func(o *shard.CollectionLimits, n int) { o.StreamNodeBytes = n })
+	f("stream-node-max-entries", func(o *shard.CollectionLimits, n int) { o.StreamNodeEntries = n })
+	f("hll-sparse-max-bytes", func(o *shard.CollectionLimits, n int) { o.HLLSparseBytes = n })
 }
 
 // encodingMax is the largest value of such a setting that makes a difference.

@@ -139,3 +139,6 @@ func (set *Set) SetLimits(l object.Limits) { set.limits.Store(&l) }
 
 // Limits are the limits in force. Safe for concurrent use.
 func (set *Set) Limits() object.Limits { return *set.limits.Load() }
+
+// CollectionLimits are object.Limits, for those above who do not know that package.
+type CollectionLimits = object.Limits

@@ -4,8 +4,6 @@ import (
 	"hash/maphash"
 	"math/bits"
 
-	"github.com/cespare/xxhash/v2"
-
 	"hyperkv/internal/invariant"
 	"hyperkv/shard/ds"
 )
@@ -13,7 +11,7 @@ import (
 // Hash is the hash under which a DB files a key. The caller hands it in, so
 // that routing and the index share one computation, but the index computes it
 // again when a segment splits: any other function would lose keys.
-func Hash(key []byte) uint64 { return xxhash.Sum64(key) }
+func Hash(key []byte) uint64 { return ds.Hash(key) }
 
 // secretSeed makes secretHash a function that nobody outside can predict.
 var secretSeed = maphash.MakeSeed()
