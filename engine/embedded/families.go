@@ -6,6 +6,7 @@ import (
 	"hyperkv/engine/connection"
 	"hyperkv/engine/keys"
 	"hyperkv/engine/server"
+	"hyperkv/engine/streams"
 	"hyperkv/engine/strings"
 )
 
@@ -15,6 +16,7 @@ func Families() []engine.Family {
 		strings.Family,
 		bitmap.Family,
 		keys.Family,
+		streams.Family,
 		server.Family,
 		connection.Family,
 		engine.Transactions,

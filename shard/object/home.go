@@ -90,7 +90,7 @@ func (r *Remains) Free(budget int) (more bool) {
 	for r.count > 0 {
 		t := &r.trees[r.count-1]
 		if r.kind == Stream && r.count == streamTrees {
-			freeGroups(t) // what the leaves of this one refer to
+			budget = freeGroups(t, budget)
 		}
 		for t.depth > 0 {
 			if budget <= 0 {
@@ -124,6 +124,9 @@ func NodeBytes(t Type, e Encoding, root []byte, nodes *ds.Arena) (bytes int) {
 	for i := range treesOf(t, e) {
 		tree := LoadTree(nodes, root[i*TreeStateBytes:])
 		bytes += tree.Bytes()
+		if t == Stream && i == streamTrees-1 {
+			bytes += groupsBytes(&tree)
+		}
 	}
 	return bytes
 }
