@@ -336,10 +336,7 @@ func xautoclaim(c *shard.Call) error {
 		case is(c.Args[i], "COUNT") && i+1 < len(c.Args):
 			i++
 			n, ok := resp.ParseInt(c.Args[i])
-			if !ok {
-				return resp.ErrNotInteger
-			}
-			if n < 1 || n > autoClaimMax {
+			if !ok || n < 1 || n > autoClaimMax {
 				return errCountAutoClaim
 			}
 			count = n

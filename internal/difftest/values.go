@@ -34,6 +34,12 @@ func init() { // breaks the cycle classes → generator → forms → classes
 		"count":       func(g *generator) string { return pick(g, counts) },
 		"type":        func(g *generator) string { return pick(g, types) },
 		"protocol":    func(g *generator) string { return pick(g, protocols) },
+		"stream":      stream,
+		"streamid":    streamID,
+		"newid":       newID,
+		"bound":       bound,
+		"group":       func(g *generator) string { return pick(g, streamGroups) },
+		"consumer":    func(g *generator) string { return pick(g, streamConsumers) },
 	}
 }
 

@@ -3,13 +3,14 @@ package object
 import (
 	"encoding/binary"
 
+	"hyperkv/internal/invariant"
 	"hyperkv/shard/ds"
 )
 
 // A StreamView is a stream: a log of entries, each with an ID and pairs of texts, and the
 // groups of consumers that read it together. It is never packed:
 //
-//	root: entries 24 │ groups 24 │ last ID 16 │ last deleted ID 16 │ added 8
+//	root: entries 24 │ groups 24 │ last ID 16 │ last deleted ID 16 │ added 8 │ blocks 8
 //	           │          └──► one leaf per group, by name: see stream_group.go
 //	           └──► blocks of entries, by ID: see stream_block.go
 //
@@ -32,7 +33,8 @@ const (
 	streamLastAt    = 2 * TreeStateBytes
 	streamDeletedAt = streamLastAt + idBytes
 	streamAddedAt   = streamDeletedAt + idBytes
-	streamRootBytes = streamAddedAt + 8
+	streamBlocksAt  = streamAddedAt + 8
+	streamRootBytes = streamBlocksAt + 8
 
 	idBytes = 16
 )
@@ -71,6 +73,15 @@ func (s *StreamView) MaxDeletedID() StreamID { return readID(s.home.Root()[strea
 // Added is how many entries were ever added.
 func (s *StreamView) Added() int64 {
 	return int64(binary.LittleEndian.Uint64(s.home.Root()[streamAddedAt:]))
+}
+
+// Blocks is how many blocks the entries are kept in.
+func (s *StreamView) Blocks() int {
+	return int(binary.LittleEndian.Uint64(s.home.Root()[streamBlocksAt:]))
+}
+
+func (s *StreamView) addBlocks(n int) {
+	binary.LittleEndian.PutUint64(s.home.Root()[streamBlocksAt:], uint64(s.Blocks()+n))
 }
 
 // SetMeta changes what LastID, MaxDeletedID and Added answer. The last ID must
@@ -136,9 +147,12 @@ func (s *StreamView) Bytes() int {
 
 // check walks the stream and panics on a broken invariant; for tests.
 func (s *StreamView) check() {
+	blocks := 0
 	s.entries.check(func(ref ds.Ref, key Key, count int) {
+		blocks++
 		checkBlock(s.entries.Leaf(ref), key.streamID(), count)
 	})
+	invariant.Assert(blocks == s.Blocks(), "a stream counts its blocks wrongly")
 	s.groups.check(func(ref ds.Ref, key Key, count int) {
 		checkGroup(&s.groups, ref, key, count)
 	})

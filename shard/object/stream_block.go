@@ -209,6 +209,7 @@ func (s *StreamView) Append(id StreamID, pairs [][]byte) {
 	b.setNumber(blockLastAt, first)
 	b.setNumber(blockSizeAt, size+more)
 	t.Append(ref, id.key(), 1)
+	s.addBlocks(1)
 	s.added(id)
 }
 
@@ -295,18 +296,6 @@ func (s *StreamView) LastEntryID() StreamID {
 
 func (s *StreamView) block(c *Cursor) block {
 	return openBlock(s.entries.Leaf(c.Leaf()), c.Key().streamID())
-}
-
-// Blocks is how many blocks the entries are kept in.
-func (s *StreamView) Blocks() (count int) {
-	if s.Len() == 0 {
-		return 0
-	}
-	for c := s.entries.First(); ; count++ {
-		if !c.Next() {
-			return count + 1
-		}
-	}
 }
 
 // find is the place of an entry, and of the one behind it.
@@ -412,6 +401,7 @@ func (s *StreamView) cut(c *Cursor, at, end, entries int) {
 	if count == 0 {
 		t.FreeLeaf(c.Leaf())
 		c.Remove()
+		s.addBlocks(-1)
 		return
 	}
 	b := s.block(c)

@@ -219,9 +219,9 @@ func TestStreamModel(t *testing.T) {
 			}
 			h := newStreamHome(&arena)
 			m := &streamModel{groups: map[string]*modelGroup{}}
-			for step := range 4000 {
+			for step := range 1500 {
 				m.step(t, h, &l, r)
-				if step%50 == 0 {
+				if step%100 == 0 {
 					m.compare(t, h, &l, r)
 				}
 			}

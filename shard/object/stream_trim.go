@@ -43,8 +43,7 @@ func (s *StreamView) Trim(t *StreamTrim) (removed int) {
 		}
 		if s.trimsAll(t, &c) {
 			s.home.Change()
-			s.entries.FreeLeaf(c.Leaf())
-			c.Remove()
+			s.cut(&c, 0, 0, entries)
 			removed += entries
 			continue
 		}
