@@ -168,6 +168,7 @@ type claim struct {
 func (o *claim) parse(c *shard.Call, i int) (err error) {
 	args := c.Args
 	o.time, o.retries = -1, -1
+	recorded := false
 	for ; i < len(args); i++ {
 		more := i+1 < len(args)
 		ok := true
@@ -197,12 +198,14 @@ func (o *claim) parse(c *shard.Call, i int) (err error) {
 			if o.last, err = parseID(args[i], 0); err != nil {
 				return err
 			}
+			recorded = true
 		default:
 			return resp.Error("ERR Unrecognized XCLAIM option '" + string(text(arg)) + "'")
 		}
 	}
-	// Clients reckon with clocks of their own: a time that cannot be is now.
-	if o.time < 0 || o.time > c.Now {
+	// Clients reckon with clocks of their own: a time that cannot be is now. Only
+	// what a server has recorded, as LASTID shows, is not compared with this clock.
+	if o.time < 0 || o.time > c.Now && !recorded {
 		o.time = c.Now
 	}
 	return nil

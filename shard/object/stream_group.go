@@ -2,6 +2,7 @@ package object
 
 import (
 	"encoding/binary"
+	"math"
 
 	"hyperkv/internal/invariant"
 	"hyperkv/shard/ds"
@@ -187,7 +188,9 @@ func (g *StreamGroup) Deliver(id StreamID) {
 	s, read := g.stream, g.Read()
 	switch {
 	case read != unknownRead && !s.DeletedBehind(id):
-		read++
+		if read < math.MaxInt64 { // clients may set it
+			read++
+		}
 	case s.Added() != 0:
 		read = s.ReadUpTo(id)
 	}
