@@ -17,7 +17,7 @@ const (
 const (
 	codeMissing    = -1
 	codeDeleted    = 1
-	codeReferenced = 2 // kept, because a group still needs it
+	codeReferenced = 2 // not deleted, because a group still refers to it
 )
 
 // deletion is what XDELEX or XACKDEL is told.
@@ -62,10 +62,7 @@ func (d *deletion) remove(s *object.StreamView, id object.StreamID) int64 {
 	switch d.references {
 	case object.KeepReferenced:
 		if s.Referenced(id) {
-			if s.Has(id) {
-				return codeReferenced
-			}
-			return codeMissing
+			return codeReferenced
 		}
 	case object.DeleteReferences:
 		s.Unreference(id)
