@@ -19,11 +19,16 @@ type StreamPending struct {
 // consumer, with the IDs only. Leaves have records in the order of IDs, relative
 // to the ID that is the key of the leaf, which is not above any of them:
 //
-//	ID                                    see block
-//	ID │ consumer │ time │ count          the time relative to the key, zigzag
+//	last 2 │ record, record, …
 //
-// Records are looked for one after the other, in a leaf of pendingLeafMax bytes.
+//	record: ID                             see block
+//	        ID │ consumer │ time │ count   the time relative to the key, zigzag
+//
+// Records are looked for one after the other, in a leaf of pendingLeafMax bytes;
+// but last, where the last one begins, tells at once what is to come behind it, as
+// nearly everything does that is delivered.
 const (
+	pendingFirst   = 2
 	pendingLeafMax = 512 - leafHeader
 	pendingLeafLow = pendingLeafMax / 4
 	pendingMerged  = pendingLeafMax * 3 / 4
@@ -65,59 +70,79 @@ func seekPending(t *Tree, detailed bool, id StreamID) (c Cursor, at, end int, p 
 	}
 	c = t.Seek(id.key(), nil)
 	leaf, base := t.Leaf(c.Leaf()), c.Key().streamID()
-	for at < len(leaf) {
-		var n int
-		if p, n = readPending(leaf[at:], base, detailed); !p.ID.Less(id) {
-			return c, at, at + n, p, p.ID == id
-		}
-		at += n
+	if last, _ := readDelta(leaf[lastRecord(leaf):], base); last.Less(id) {
+		return c, len(leaf), len(leaf), StreamPending{}, false
 	}
-	return c, at, at, StreamPending{}, false
+	for at = pendingFirst; ; at = end {
+		var n int
+		p, n = readPending(leaf[at:], base, detailed)
+		if end = at + n; !p.ID.Less(id) {
+			return c, at, end, p, p.ID == id
+		}
+	}
 }
+
+// lastRecord is where the last record of a leaf begins.
+func lastRecord(leaf []byte) int { return int(binary.LittleEndian.Uint16(leaf)) }
+
+func setLastRecord(leaf []byte, at int) { binary.LittleEndian.PutUint16(leaf, uint16(at)) }
 
 // putPending adds or replaces a record.
 func putPending(t *Tree, detailed bool, p *StreamPending) {
-	c, at, end, _, found := seekPending(t, detailed, p.ID)
-	var space [pendingRecordMax]byte
 	if t.depth == 0 {
-		ref := t.NewLeaf(0, pendingRecordMax)
-		t.Append(ref, p.ID.key(), 0)
-		c, at = t.First(), 0
+		t.Append(newPending(t, detailed, p), p.ID.key(), 1)
+		return
 	}
+	c, at, end, _, found := seekPending(t, detailed, p.ID)
 	base := c.Key().streamID()
 	if p.ID.Less(base) {
 		// Only the first leaf is sought for an ID below its key.
 		rebase(t, &c, p.ID, detailed)
-		base, at, end = p.ID, 0, 0
+		base, at = p.ID, pendingFirst
 	}
 	count := c.Count()
 	if !found {
 		count++
 		end = at
 	}
+	var space [pendingRecordMax]byte
 	record := appendPending(space[:0], p, base, detailed)
-	used := len(t.Leaf(c.Leaf()))
-	if at == used && used+len(record) > pendingLeafMax {
+	used, last := len(t.Leaf(c.Leaf())), lastRecord(t.Leaf(c.Leaf()))
+	switch {
+	case at == used && used+len(record) > pendingLeafMax:
 		// What grows at its end has full leaves.
-		if last := t.Last(); last.Leaf() == c.Leaf() {
-			record = appendPending(space[:0], p, p.ID, detailed)
-			ref := t.NewLeaf(len(record), 2*pendingRecordMax)
-			copy(t.Leaf(ref), record)
-			c.InsertAfter(ref, p.ID.key(), 1)
+		if behind := t.Last(); behind.Leaf() == c.Leaf() {
+			c.InsertAfter(newPending(t, detailed, p), p.ID.key(), 1)
 			return
 		}
+		last = at
+	case at == used:
+		last = at
+	case at < last || !found:
+		last += len(record) - (end - at)
 	}
 	ref, fresh := t.Splice(c.Leaf(), at, end-at, len(record))
 	copy(fresh, record)
+	setLastRecord(t.Leaf(ref), last)
 	c.Set(ref, base.key(), count)
-	if used-(end-at)+len(record) > pendingLeafMax {
+	if len(t.Leaf(ref)) > pendingLeafMax {
 		splitPending(t, &c, detailed)
 	}
 }
 
+// newPending makes a leaf of one record, whose ID is to be the key.
+func newPending(t *Tree, detailed bool, p *StreamPending) ds.Ref {
+	var space [pendingFirst + pendingRecordMax]byte
+	bytes := appendPending(space[:pendingFirst], p, p.ID, detailed)
+	setLastRecord(bytes, pendingFirst)
+	ref := t.NewLeaf(len(bytes), 2*len(bytes))
+	copy(t.Leaf(ref), bytes)
+	return ref
+}
+
 // records reads all of a leaf.
 func records(leaf []byte, base StreamID, detailed bool, to []StreamPending) []StreamPending {
-	for at := 0; at < len(leaf); {
+	for at := pendingFirst; at < len(leaf); {
 		p, n := readPending(leaf[at:], base, detailed)
 		to = append(to, p)
 		at += n
@@ -127,7 +152,7 @@ func records(leaf []byte, base StreamID, detailed bool, to []StreamPending) []St
 
 // rebase rewrites the cursor's leaf for a smaller key.
 func rebase(t *Tree, c *Cursor, base StreamID, detailed bool) {
-	var space [pendingLeafMax]StreamPending
+	var space [pendingLeafMax / 2]StreamPending
 	all := records(t.Leaf(c.Leaf()), c.Key().streamID(), detailed, space[:0])
 	ref := rewrite(t, c.Leaf(), all, base, detailed)
 	c.Set(ref, base.key(), c.Count())
@@ -136,8 +161,9 @@ func rebase(t *Tree, c *Cursor, base StreamID, detailed bool) {
 // rewrite makes a leaf have the given records.
 func rewrite(t *Tree, ref ds.Ref, all []StreamPending, base StreamID, detailed bool) ds.Ref {
 	var space [2 * pendingLeafMax]byte
-	bytes := space[:0]
+	bytes := space[:pendingFirst]
 	for i := range all {
+		setLastRecord(bytes, len(bytes))
 		bytes = appendPending(bytes, &all[i], base, detailed)
 	}
 	ref, fresh := t.Splice(ref, 0, len(t.Leaf(ref)), len(bytes))
@@ -147,7 +173,7 @@ func rewrite(t *Tree, ref ds.Ref, all []StreamPending, base StreamID, detailed b
 
 // splitPending makes two leaves of the cursor's.
 func splitPending(t *Tree, c *Cursor, detailed bool) {
-	var space [pendingLeafMax]StreamPending
+	var space [pendingLeafMax / 2]StreamPending
 	all := records(t.Leaf(c.Leaf()), c.Key().streamID(), detailed, space[:0])
 	if len(all) < 2 {
 		return
@@ -156,7 +182,7 @@ func splitPending(t *Tree, c *Cursor, detailed bool) {
 	ref := rewrite(t, c.Leaf(), all[:middle], c.Key().streamID(), detailed)
 	c.Set(ref, c.Key(), middle)
 	base := all[middle].ID
-	right := rewrite(t, t.NewLeaf(0, pendingLeafMax/2), all[middle:], base, detailed)
+	right := rewrite(t, newPending(t, detailed, &all[middle]), all[middle:], base, detailed)
 	c.InsertAfter(right, base.key(), len(all)-middle)
 }
 
@@ -171,7 +197,19 @@ func removePending(t *Tree, detailed bool, id StreamID) bool {
 		c.Remove()
 		return true
 	}
+	base := c.Key().streamID()
+	last := lastRecord(t.Leaf(c.Leaf()))
+	if at < last {
+		last -= end - at
+	} else {
+		for leaf, next := t.Leaf(c.Leaf()), pendingFirst; next < at; {
+			last = next
+			_, n := readPending(leaf[next:], base, detailed)
+			next += n
+		}
+	}
 	ref, _ := t.Splice(c.Leaf(), at, end-at, 0)
+	setLastRecord(t.Leaf(ref), last)
 	c.Set(ref, c.Key(), c.Count()-1)
 	next := c
 	used := len(t.Leaf(ref))
@@ -179,11 +217,10 @@ func removePending(t *Tree, detailed bool, id StreamID) bool {
 		return true
 	}
 	// A neighbour's records may be longer behind the smaller key.
-	var space [pendingLeafMax]StreamPending
-	base := c.Key().streamID()
+	var space [pendingLeafMax / 2]StreamPending
 	all := records(t.Leaf(ref), base, detailed, space[:0])
 	all = records(t.Leaf(next.Leaf()), next.Key().streamID(), detailed, all)
-	size := 0
+	size := pendingFirst
 	for i := range all {
 		var one [pendingRecordMax]byte
 		size += len(appendPending(one[:0], &all[i], base, detailed))
@@ -204,7 +241,7 @@ func eachPending(t *Tree, detailed bool, from StreamID, f func(p *StreamPending)
 	}
 	for c := t.Seek(from.key(), nil); ; {
 		leaf, base := t.Leaf(c.Leaf()), c.Key().streamID()
-		for at := 0; at < len(leaf); {
+		for at := pendingFirst; at < len(leaf); {
 			p, n := readPending(leaf[at:], base, detailed)
 			if at += n; !p.ID.Less(from) && !f(&p) {
 				return
@@ -243,14 +280,9 @@ func (g *StreamGroup) NextPending(from StreamID) (next StreamPending, found bool
 // LastPending is the last ID that is pending; there is one.
 func (g *StreamGroup) LastPending() StreamID {
 	c := g.pending.Last()
-	leaf, base := g.pending.Leaf(c.Leaf()), c.Key().streamID()
-	var last StreamPending
-	for at := 0; at < len(leaf); {
-		var n int
-		last, n = readPending(leaf[at:], base, true)
-		at += n
-	}
-	return last.ID
+	leaf := g.pending.Leaf(c.Leaf())
+	id, _ := readDelta(leaf[lastRecord(leaf):], c.Key().streamID())
+	return id
 }
 
 // AddPending makes an entry pending, for its consumer and no other any more.
@@ -317,6 +349,8 @@ func checkPending(t *Tree, detailed bool) {
 		all := records(t.Leaf(ref), key.streamID(), detailed, nil)
 		invariant.Assert(len(all) == count && count > 0, "a leaf counts wrongly")
 		invariant.Assert(count == 1 || len(t.Leaf(ref)) <= pendingLeafMax, "a leaf is too long")
+		last, _ := readDelta(t.Leaf(ref)[lastRecord(t.Leaf(ref)):], key.streamID())
+		invariant.Assert(last == all[count-1].ID, "a leaf does not know its last record")
 		for _, p := range all {
 			invariant.Assert(!p.ID.Less(key.streamID()), "a leaf has another key than its first ID")
 			invariant.Assert(!some || before.Less(p.ID), "IDs out of order")
