@@ -313,7 +313,9 @@ func (c StreamConsumer) Number() uint32 {
 // Name is borrowed until the consumer is removed.
 func (c StreamConsumer) Name() []byte { return c.leaf()[consumerNameAt:] }
 
-// Seen is when the consumer last tried something, in Unix milliseconds.
+// Seen is when the consumer last tried something, in Unix milliseconds. As little as
+// the access time of a key is it part of what the stream holds: to set it, or when
+// the consumer was active, is no change.
 func (c StreamConsumer) Seen() int64 { return c.time(consumerSeenAt) }
 
 // Active is when it last got something, below 0 for never.
@@ -328,7 +330,6 @@ func (c StreamConsumer) SetActive(at int64) { c.setTime(consumerActiveAt, at) }
 func (c StreamConsumer) time(at int) int64 { return int64(binary.LittleEndian.Uint64(c.leaf()[at:])) }
 
 func (c StreamConsumer) setTime(at int, t int64) {
-	c.group.stream.home.Change()
 	binary.LittleEndian.PutUint64(c.leaf()[at:], uint64(t))
 }
 

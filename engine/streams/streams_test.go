@@ -1,0 +1,193 @@
+package streams
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"hyperkv/engine"
+	"hyperkv/internal/clock"
+	"hyperkv/internal/testkit"
+	"hyperkv/resp"
+	"hyperkv/shard"
+)
+
+// stand runs the handlers of this family on a shard of its own, and notes what
+// they record and announce.
+type stand struct {
+	t     testing.TB
+	set   *shard.Set
+	table *engine.Table
+	clock *clock.Manual
+	reply resp.Writer
+
+	effects, events []string
+}
+
+func newStand(t testing.TB) *stand {
+	t.Helper()
+	table, err := engine.NewTable(Family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &stand{t: t, table: table, clock: clock.NewManual(5000)}
+	st.set = shard.NewSet(shard.Options{
+		Shards: 1, Databases: 1, Commands: len(table.All()), Seed: 1, Inline: true, Clock: st.clock,
+		Hooks: shard.Hooks{
+			Effects: func(_ []*shard.Shard, effects []shard.Effect) {
+				for _, e := range effects {
+					words := make([]string, len(e.Args))
+					for i, arg := range e.Args {
+						words[i] = string(arg)
+					}
+					st.effects = append(st.effects, strings.Join(words, " "))
+				}
+			},
+			Event: func(_ *shard.Shard, _ int, class shard.EventClass, name string, key []byte) {
+				st.events = append(st.events, fmt.Sprintf("%c %s %s", class, name, key))
+			},
+		},
+	})
+	t.Cleanup(st.set.Close)
+	return st
+}
+
+// run runs a command, which must succeed.
+func (st *stand) run(line string) {
+	st.t.Helper()
+	words, err := testkit.Split(line)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	args := make([][]byte, len(words))
+	for i, word := range words {
+		args[i] = []byte(word)
+	}
+	command := st.table.Lookup(args[0])
+	if len(command.Subcommands) > 0 {
+		command = command.Subcommand(args[1])
+	}
+	s := st.set.Shards[0]
+	for !s.Enter() {
+	}
+	defer s.Exit()
+	c := s.Call()
+	st.reply.Reset()
+	c.Reply, c.Now = &st.reply, st.clock.NowMillis()
+	c.Begin(0, args)
+	c.Execute(command.Run, 0)
+	if v, _, err := resp.ReadValue(st.reply.Buf); err != nil || v.Err() != nil {
+		st.t.Fatalf("%s: %v %v", line, v, err)
+	}
+}
+
+// What is recorded and announced of a command: nothing when nothing changed.
+func TestEffectsAndEvents(t *testing.T) {
+	const entries = "XADD s 1-1 n 1; XADD s 2-1 n 2; XADD s 3-1 n 3; "
+	const group = entries + "XGROUP CREATE s g 0; "
+	const read = group + "XREADGROUP GROUP g ann STREAMS s >; "
+	for _, test := range []struct {
+		before, command string
+		effects, events []string
+	}{
+		{"", "XADD s 1-1 a b", []string{"XADD s 1-1 a b"}, []string{"t xadd s"}},
+		{"", "XADD s * a b", []string{"XADD s 5000-0 a b"}, []string{"t xadd s"}},
+		{"", "XADD s 7-* a b", []string{"XADD s 7-0 a b"}, []string{"t xadd s"}},
+		{"", "XADD s NOMKSTREAM * a b", nil, nil},
+		{entries, "XADD s MAXLEN 3 4-1 a b", []string{"XADD s MAXLEN 3 4-1 a b"}, []string{"t xadd s", "t xtrim s"}},
+		{entries, "XADD s MAXLEN 3 * a b", []string{"XADD s MAXLEN = 3 5000-0 a b"}, []string{"t xadd s", "t xtrim s"}},
+		{entries, "XADD s MAXLEN ~ 3 4-1 a b", []string{"XADD s 4-1 a b"}, []string{"t xadd s"}},
+		{entries, "XADD s MINID 2 DELREF * a b", []string{"XADD s MAXLEN = 3 DELREF 5000-0 a b"}, []string{"t xadd s", "t xtrim s"}},
+		{entries, "XTRIM s MAXLEN 2", []string{"XTRIM s MAXLEN 2"}, []string{"t xtrim s"}},
+		{entries, "XTRIM s MAXLEN 5", nil, nil},
+		{entries, "XTRIM s MINID ~ 4", []string{"XTRIM s MAXLEN = 0"}, []string{"t xtrim s"}},
+		{entries, "XDEL s 2-1 9-9", []string{"XDEL s 2-1 9-9"}, []string{"t xdel s"}},
+		{entries, "XDEL s 9-9", nil, nil},
+		{entries, "XSETID s 9-9", []string{"XSETID s 9-9"}, []string{"t xsetid s"}},
+		{entries, "XREAD STREAMS s 0", nil, nil},
+
+		{"", "XGROUP CREATE s g $ MKSTREAM", []string{"XGROUP CREATE s g $ MKSTREAM"}, []string{"t xgroup-create s"}},
+		{group, "XGROUP SETID s g 1", []string{"XGROUP SETID s g 1"}, []string{"t xgroup-setid s"}},
+		{group, "XGROUP DESTROY s g", []string{"XGROUP DESTROY s g"}, []string{"t xgroup-destroy s"}},
+		{group, "XGROUP DESTROY s x", nil, nil},
+		{group, "XGROUP CREATECONSUMER s g ann", []string{"XGROUP CREATECONSUMER s g ann"}, []string{"t xgroup-createconsumer s"}},
+		{read, "XGROUP CREATECONSUMER s g ann", nil, nil},
+		{read, "XGROUP DELCONSUMER s g ann", []string{"XGROUP DELCONSUMER s g ann"}, []string{"t xgroup-delconsumer s"}},
+		{read, "XGROUP DELCONSUMER s g bob", nil, nil},
+
+		{group, "XREADGROUP GROUP g ann COUNT 2 STREAMS s >", []string{
+			"XGROUP CREATECONSUMER s g ann",
+			"XCLAIM s g ann 0 1-1 2-1 TIME 5000 RETRYCOUNT 1 FORCE JUSTID LASTID 2-1",
+			"XGROUP SETID s g 2-1 ENTRIESREAD 2",
+		}, []string{"t xgroup-createconsumer s"}},
+		{group, "XREADGROUP GROUP g ann NOACK STREAMS s >", []string{
+			"XGROUP CREATECONSUMER s g ann", "XGROUP SETID s g 3-1 ENTRIESREAD 3",
+		}, []string{"t xgroup-createconsumer s"}},
+		{read, "XREADGROUP GROUP g ann STREAMS s >", nil, nil},
+		{read, "XREADGROUP GROUP g bob STREAMS s >", []string{"XGROUP CREATECONSUMER s g bob"}, []string{"t xgroup-createconsumer s"}},
+		{read, "XREADGROUP GROUP g ann STREAMS s 1-1",
+			[]string{"XCLAIM s g ann 0 2-1 3-1 TIME 5000 RETRYCOUNT 2 FORCE JUSTID LASTID 3-1"}, nil},
+		{read, "XACK s g 1-1 9-9", []string{"XACK s g 1-1 9-9"}, nil},
+		{read, "XACK s g 9-9", nil, nil},
+		{read, "XCLAIM s g ann 100 1-1", nil, nil},
+		{read, "XCLAIM s g ann 0 1-1 2-1 IDLE 300", []string{
+			"XCLAIM s g ann 0 1-1 2-1 TIME 4700 RETRYCOUNT 2 FORCE JUSTID LASTID 3-1"}, nil},
+		{read, "XCLAIM s g ann 100 1-1 LASTID 8-8", []string{"XGROUP SETID s g 8-8 ENTRIESREAD 3"}, nil},
+		{read + "XDEL s 2-1", "XCLAIM s g bob 0 2-1", []string{"XGROUP CREATECONSUMER s g bob", "XACK s g 2-1"},
+			[]string{"t xgroup-createconsumer s"}},
+		{read + "XDEL s 2-1; XCLAIM s g ann 0 3-1 RETRYCOUNT 9", "XAUTOCLAIM s g ann 0 -", []string{
+			"XACK s g 2-1",
+			"XCLAIM s g ann 0 1-1 TIME 5000 RETRYCOUNT 2 FORCE JUSTID LASTID 3-1",
+			"XCLAIM s g ann 0 3-1 TIME 5000 RETRYCOUNT 10 FORCE JUSTID LASTID 3-1",
+		}, nil},
+		{read, "XDELEX s DELREF IDS 1 1-1", []string{"XDELEX s DELREF IDS 1 1-1"}, []string{"t xdel s"}},
+		{read, "XDELEX s ACKED IDS 1 1-1", nil, nil},
+		{read, "XACKDEL s g ACKED IDS 1 1-1", []string{"XACKDEL s g ACKED IDS 1 1-1"}, []string{"t xdel s"}},
+		{read, "XACKDEL s g IDS 1 9-9", nil, nil},
+	} {
+		st := newStand(t)
+		for line := range strings.SplitSeq(test.before, "; ") {
+			if line != "" {
+				st.run(line)
+			}
+		}
+		st.effects, st.events = nil, nil
+		st.run(test.command)
+		if !slices.Equal(st.effects, test.effects) {
+			t.Errorf("%s%s: effects %q, want %q", test.before, test.command, st.effects, test.effects)
+		}
+		if !slices.Equal(st.events, test.events) {
+			t.Errorf("%s%s: events %q, want %q", test.before, test.command, st.events, test.events)
+		}
+	}
+}
+
+func TestParseID(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		id, err := parseID([]byte(text), 7)
+		got := string(id.Append(nil))
+		if err != nil {
+			got = ""
+		}
+		if got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+	f("1-2", "1-2")
+	f("1", "1-7")
+	f("0-0", "0-0")
+	f("01-+2", "1-2")
+	f(" 1-\t2", "1-2")
+	f("1-2\x00rest", "1-2")
+	f("18446744073709551615-18446744073709551615", "18446744073709551615-18446744073709551615")
+	f("9223372036854775808-1", "9223372036854775808-1")
+	f("1--01", "1-18446744073709551615") // strtoull takes a sign
+	for _, text := range []string{
+		"", "-", "+", "*", "-1", "1-", "1-x", "x-1", "1-2-3", "1--1", "1 -1", "18446744073709551616", "1-99999999999999999999999",
+		strings.Repeat("0", 127) + "1", "1-*",
+	} {
+		f(text, "")
+	}
+}
