@@ -54,19 +54,19 @@ var groups = []engine.Command{{
 		"asking for the first 10 elements with COUNT), you can consider it O(1). On the other side when XREADGROUP blocks, " +
 		"XADD will pay the O(N) time in order to serve the N clients blocked on the stream getting new data.",
 	Syntax: "GROUP group-block(group consumer) [COUNT count] [BLOCK milliseconds] [NOACK] " +
-		"STREAMS streams(key [key ...] ID:string [ID:string ...])",
+		"STREAMS streams(key [key ...] id [id ...])",
 }, {
 	Name: "XACK", Arity: -4, Run: xack,
 	Keys: engine.OneKey("RW update"), Flags: engine.Write | engine.Fast,
 	Summary: "Acknowledges entries that are pending in a group, and answers how many there were.",
 	Since:   "5.0.0", Complexity: "O(1) for each message ID processed.",
-	Syntax: "key group ID:string [ID:string ...]",
+	Syntax: "key group id [id ...]",
 }, {
 	Name: "XACKDEL", Arity: -6, Run: xackdel,
 	Keys: engine.OneKey("RW delete"), Flags: engine.Write | engine.Fast,
 	Summary: "Acknowledges entries that are pending in a group, and deletes them.",
 	Since:   "8.2.0", Complexity: "O(1) for each entry ID processed.",
-	Syntax: "key group condition[KEEPREF | DELREF | ACKED] IDS ids(numids:integer ID:string [ID:string ...])",
+	Syntax: "key group condition[KEEPREF | DELREF | ACKED] IDS ids(numids:integer id [id ...])",
 }, {
 	Name: "XPENDING", Arity: -3, Run: xpending,
 	Keys: engine.OneKey("RO access"), Flags: engine.Read,
@@ -84,7 +84,7 @@ var groups = []engine.Command{{
 	Keys: engine.OneKey("RW update"), Flags: engine.Write | engine.Fast,
 	Summary: "Makes entries pending for another consumer.",
 	Since:   "5.0.0", Complexity: "O(log N) with N being the number of messages in the PEL of the consumer group.",
-	Syntax: "key group consumer min-idle-time ID:string [ID:string ...] [IDLE ms:integer] [TIME unix-time-milliseconds] " +
+	Syntax: "key group consumer min-idle-time id [id ...] [IDLE ms:integer] [TIME unix-time-milliseconds] " +
 		"[RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]",
 	Tips: []string{"nondeterministic_output"},
 }, {
@@ -293,7 +293,8 @@ func xack(c *shard.Call) error {
 	if !found {
 		return c.Reply.Int(0)
 	}
-	ids, err := parseIDs(c.Args[3:])
+	var space [idsSpace]object.StreamID
+	ids, err := parseIDs(c.Args[3:], space[:0])
 	if err != nil {
 		return err
 	}

@@ -153,17 +153,20 @@ func parseEnd(arg []byte) (id object.StreamID, err error) {
 	return id, err
 }
 
-// parseIDs reads several IDs.
-func parseIDs(args [][]byte) ([]object.StreamID, error) {
-	ids := make([]object.StreamID, len(args))
-	for i, arg := range args {
-		var err error
-		if ids[i], err = parseID(arg, 0); err != nil {
+// parseIDs reads several IDs, into the given ones if they have room.
+func parseIDs(args [][]byte, ids []object.StreamID) ([]object.StreamID, error) {
+	for _, arg := range args {
+		id, err := parseID(arg, 0)
+		if err != nil {
 			return nil, err
 		}
+		ids = append(ids, id)
 	}
 	return ids, nil
 }
+
+// idsSpace is for how many IDs or streams most commands need no memory.
+const idsSpace = 8
 
 // idTextBytes is the room for the text of any ID.
 const idTextBytes = 41

@@ -52,7 +52,8 @@ type reading struct {
 	until           int64
 	first           int // position of the first key
 	streams         int
-	from            []object.StreamID // entries behind these; not for the new ones of a group
+	from            []object.StreamID // entries behind these; the last ID for the new ones of a group
+	space           [idsSpace]object.StreamID
 }
 
 func (r *reading) key(c *shard.Call, i int) []byte { return c.Args[r.first+i] }
@@ -116,7 +117,11 @@ func (r *reading) parse(c *shard.Call, grouped bool) error {
 	case grouped && r.group == nil:
 		return errGroupMissing
 	}
-	r.from = make([]object.StreamID, r.streams)
+	r.from = r.space[:0]
+	if r.streams > idsSpace {
+		r.from = make([]object.StreamID, 0, r.streams)
+	}
+	r.from = r.from[:r.streams]
 	return nil
 }
 
@@ -237,7 +242,6 @@ func xreadgroup(c *shard.Call) error {
 		return err
 	}
 	waits := r.blocks
-	fresh := make([]bool, r.streams)
 	for i := range r.streams {
 		key := r.key(c, i)
 		s, found, err := open(c, key)
@@ -263,10 +267,10 @@ func xreadgroup(c *shard.Call) error {
 				return err
 			}
 		}
-		fresh[i] = r.from[i] == object.MaxStreamID
-		waits = waits && fresh[i] && !unread(&s, &g)
+		waits = waits && r.fresh(i) && !unread(&s, &g)
 	}
 	if waits {
+		r.see(c)
 		w := r.wait(c)
 		w.Deletion = true
 		return c.Block(w)
@@ -279,7 +283,7 @@ func xreadgroup(c *shard.Call) error {
 		d := delivery{c: c, key: key, group: &g}
 		d.to = consumerFor(c, key, &g, r.consumer)
 		switch {
-		case !fresh[i]:
+		case !r.fresh(i):
 			reply.begin(key)
 			r.history(&d, &s, r.from[i])
 		case unread(&s, &g):
@@ -291,6 +295,20 @@ func xreadgroup(c *shard.Call) error {
 		return nil
 	}
 	return c.Reply.NullArray()
+}
+
+// fresh tells whether new entries are asked for, and not what is pending.
+func (r *reading) fresh(i int) bool { return r.from[i] == object.MaxStreamID }
+
+// see notes that the consumer, in the groups where it is one, was seen waiting.
+func (r *reading) see(c *shard.Call) {
+	for i := range r.streams {
+		s, _, _ := openForWrite(c, r.key(c, i))
+		g, _ := s.Group(r.group)
+		if consumer, found := g.Consumer(r.consumer); found {
+			consumer.SetSeen(c.Now)
+		}
+	}
 }
 
 // unread tells whether there are entries that a group has not read.

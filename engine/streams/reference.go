@@ -46,7 +46,7 @@ func (d *deletion) parse(args [][]byte) error {
 			return errNumIDsArgs
 		}
 		var err error
-		if d.ids, err = parseIDs(args[from : from+int(n)]); err != nil {
+		if d.ids, err = parseIDs(args[from:from+int(n)], nil); err != nil {
 			return err
 		}
 		i = from + int(n) - 1

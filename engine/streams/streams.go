@@ -51,19 +51,19 @@ var entries = []engine.Command{{
 	Flags:   engine.Read | engine.Blocking,
 	Summary: "Answers the entries of streams behind given IDs, or waits for one.",
 	Since:   "5.0.0",
-	Syntax:  "[COUNT count] [BLOCK milliseconds] STREAMS streams(key [key ...] ID:string [ID:string ...])",
+	Syntax:  "[COUNT count] [BLOCK milliseconds] STREAMS streams(key [key ...] id [id ...])",
 }, {
 	Name: "XDEL", Arity: -3, Run: xdel,
 	Keys: engine.OneKey("RW delete"), Flags: engine.Write | engine.Fast,
 	Summary: "Deletes entries of a stream and answers how many there were.",
 	Since:   "5.0.0", Complexity: "O(1) for each single item to delete in the stream, regardless of the stream size.",
-	Syntax: "key ID:string [ID:string ...]",
+	Syntax: "key id [id ...]",
 }, {
 	Name: "XDELEX", Arity: -5, Run: xdelex,
 	Keys: engine.OneKey("RW delete"), Flags: engine.Write | engine.Fast,
 	Summary: "Deletes entries of a stream, with a say in what becomes of references to them.",
 	Since:   "8.2.0", Complexity: "O(1) for each single item to delete in the stream, regardless of the stream size.",
-	Syntax: "key condition[KEEPREF | DELREF | ACKED] IDS ids(numids:integer ID:string [ID:string ...])",
+	Syntax: "key condition[KEEPREF | DELREF | ACKED] IDS ids(numids:integer id [id ...])",
 }, {
 	Name: "XTRIM", Arity: -4, Run: xtrim,
 	Keys: engine.OneKey("RW delete"), Flags: engine.Write,
@@ -171,15 +171,15 @@ func xadd(c *shard.Call) error {
 	}
 	s.Append(id, pairs)
 	c.Event(shard.EventStream, "xadd", c.Key())
-	trimmed := a.trims && s.Trim(&a.trim) > 0
-	if trimmed {
-		c.Event(shard.EventStream, "xtrim", c.Key())
+	trimmed := false
+	if a.trims {
+		trimmed = trim(c, s, &a.trim) > 0
 	}
 	if !a.idGiven || !a.seqGiven || a.trim.Approx {
 		var space [16][]byte
 		effect := append(space[:0], wordXAdd, c.Key())
 		if trimmed {
-			effect = a.effect(c, effect, &s)
+			effect = a.effect(c, effect)
 		}
 		effect = append(effect, id.Append(nil))
 		c.Effect(append(effect, pairs...)...)
@@ -261,7 +261,8 @@ func xdel(c *shard.Call) error {
 	if err != nil || !found {
 		return orZero(c, err)
 	}
-	ids, err := parseIDs(c.Args[2:])
+	var space [idsSpace]object.StreamID
+	ids, err := parseIDs(c.Args[2:], space[:0])
 	if err != nil {
 		return err
 	}
@@ -287,12 +288,9 @@ func xtrim(c *shard.Call) error {
 	if err != nil || !found {
 		return orZero(c, err)
 	}
-	removed := s.Trim(&a.trim)
-	if removed > 0 {
-		c.Event(shard.EventStream, "xtrim", c.Key())
-		if a.trim.Approx {
-			c.Effect(a.effect(c, [][]byte{wordXTrim, c.Key()}, &s)...)
-		}
+	removed := trim(c, s, &a.trim)
+	if removed > 0 && a.trim.Approx {
+		c.Effect(a.effect(c, [][]byte{wordXTrim, c.Key()})...)
 	}
 	return c.Reply.Int(int64(removed))
 }

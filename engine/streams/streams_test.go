@@ -25,16 +25,16 @@ type stand struct {
 	effects, events []string
 }
 
-func newStand(t testing.TB) *stand {
+func newStand(t testing.TB, notes bool) *stand {
 	t.Helper()
 	table, err := engine.NewTable(Family)
 	if err != nil {
 		t.Fatal(err)
 	}
 	st := &stand{t: t, table: table, clock: clock.NewManual(5000)}
-	st.set = shard.NewSet(shard.Options{
-		Shards: 1, Databases: 1, Commands: len(table.All()), Seed: 1, Inline: true, Clock: st.clock,
-		Hooks: shard.Hooks{
+	hooks := shard.Hooks{}
+	if notes {
+		hooks = shard.Hooks{
 			Effects: func(_ []*shard.Shard, effects []shard.Effect) {
 				for _, e := range effects {
 					words := make([]string, len(e.Args))
@@ -47,7 +47,10 @@ func newStand(t testing.TB) *stand {
 			Event: func(_ *shard.Shard, _ int, class shard.EventClass, name string, key []byte) {
 				st.events = append(st.events, fmt.Sprintf("%c %s %s", class, name, key))
 			},
-		},
+		}
+	}
+	st.set = shard.NewSet(shard.Options{
+		Shards: 1, Databases: 1, Commands: len(table.All()), Seed: 1, Inline: true, Clock: st.clock, Hooks: hooks,
 	})
 	t.Cleanup(st.set.Close)
 	return st
@@ -146,7 +149,7 @@ func TestEffectsAndEvents(t *testing.T) {
 		{read, "XACKDEL s g ACKED IDS 1 1-1", []string{"XACKDEL s g ACKED IDS 1 1-1"}, []string{"t xdel s"}},
 		{read, "XACKDEL s g IDS 1 9-9", nil, nil},
 	} {
-		st := newStand(t)
+		st := newStand(t, true)
 		for line := range strings.SplitSeq(test.before, "; ") {
 			if line != "" {
 				st.run(line)
@@ -190,4 +193,40 @@ func TestParseID(t *testing.T) {
 	} {
 		f(text, "")
 	}
+}
+
+// What clients send all the time must not make garbage.
+func TestAllocations(t *testing.T) {
+	st := newStand(t, false)
+	st.run("XADD s 1-1 n 1")
+	st.run("XGROUP CREATE s g 0")
+	s := st.set.Shards[0]
+	for !s.Enter() {
+	}
+	defer s.Exit()
+	c := s.Call()
+	c.Reply, c.Now = &st.reply, st.clock.NowMillis()
+	f := func(most float64, line string) {
+		t.Helper()
+		words := [][]byte{}
+		for _, word := range strings.Fields(line) {
+			words = append(words, []byte(word))
+		}
+		run := st.table.Lookup(words[0]).Run
+		if n := testing.AllocsPerRun(100, func() {
+			st.reply.Reset()
+			c.Begin(0, words)
+			c.Execute(run, 0)
+		}); n > most {
+			t.Errorf("%s: %v allocations", line, n)
+		}
+	}
+	f(1, "XADD s * field value number 12345") // the ID that is recorded
+	f(0, "XLEN s")
+	f(1, "XRANGE s - + COUNT 10") // the entry that is answered
+	f(1, "XREVRANGE s + - COUNT 10")
+	f(2, "XREAD COUNT 10 STREAMS s 0")
+	f(4, "XREADGROUP GROUP g ann COUNT 10 STREAMS s >")
+	f(0, "XACK s g 1-1")
+	f(0, "XDEL s 1-2")
 }

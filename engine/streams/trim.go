@@ -13,7 +13,7 @@ type addition struct {
 	seqGiven  bool            // and not only its milliseconds
 	noStream  bool            // NOMKSTREAM
 	trims     bool
-	trim      object.StreamTrim
+	trim      trimming
 	refsGiven bool
 }
 
@@ -135,10 +135,26 @@ var (
 	wordAcked  = []byte("ACKED")
 )
 
+// trimming is a trim, and how long it left the stream.
+type trimming struct {
+	object.StreamTrim
+	left int
+}
+
+// trim trims the stream of the call's key, of which the caller's view is outdated
+// then, and returns how many entries it took away.
+func trim(c *shard.Call, s object.StreamView, t *trimming) (removed int) {
+	if removed = s.Trim(&t.StreamTrim); removed > 0 {
+		c.Event(shard.EventStream, "xtrim", c.Key())
+	}
+	t.left = s.Len()
+	return removed
+}
+
 // effect appends the option that trims the stream exactly as far as it was. Both
 // MAXLEN and MINID take entries from the front, so that the length says it all.
-func (a *addition) effect(c *shard.Call, to [][]byte, s *object.StreamView) [][]byte {
-	to = append(to, wordMaxLen, wordExact, c.Int(int64(s.Len())))
+func (a *addition) effect(c *shard.Call, to [][]byte) [][]byte {
+	to = append(to, wordMaxLen, wordExact, c.Int(int64(a.trim.left)))
 	switch a.trim.References {
 	case object.DeleteReferences:
 		to = append(to, wordDelRef)

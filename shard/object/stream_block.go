@@ -332,10 +332,10 @@ func (s *StreamView) Range(from, to StreamID, f func(e *StreamEntry) bool) {
 	if s.Len() == 0 || to.Less(from) {
 		return
 	}
+	var e StreamEntry // one for all, since f makes it escape
 	for c := s.entries.Seek(from.key(), nil); ; {
 		b := s.block(&c)
 		for at := b.first; at < len(b.bytes); {
-			var e StreamEntry
 			e, at = b.entry(at)
 			if e.ID.Less(from) {
 				continue
@@ -355,21 +355,19 @@ func (s *StreamView) RevRange(from, to StreamID, f func(e *StreamEntry) bool) {
 	if s.Len() == 0 || from.Less(to) {
 		return
 	}
+	var e StreamEntry
 	var space [128]int
 	for c := s.entries.Seek(from.key(), nil); ; {
 		b := s.block(&c)
 		places := space[:0] // entries can only be told apart from the front
-		for at := b.first; at < len(b.bytes); {
-			e, next := b.entry(at)
-			if from.Less(e.ID) {
+		for at, next := b.first, 0; at < len(b.bytes); at = next {
+			if e, next = b.entry(at); from.Less(e.ID) {
 				break
 			}
 			places = append(places, at)
-			at = next
 		}
 		for i := len(places) - 1; i >= 0; i-- {
-			e, _ := b.entry(places[i])
-			if e.ID.Less(to) || !f(&e) {
+			if e, _ = b.entry(places[i]); e.ID.Less(to) || !f(&e) {
 				return
 			}
 		}

@@ -239,10 +239,11 @@ func eachPending(t *Tree, detailed bool, from StreamID, f func(p *StreamPending)
 	if t.depth == 0 {
 		return
 	}
+	var p StreamPending // one for all, since f makes it escape
 	for c := t.Seek(from.key(), nil); ; {
 		leaf, base := t.Leaf(c.Leaf()), c.Key().streamID()
-		for at := pendingFirst; at < len(leaf); {
-			p, n := readPending(leaf[at:], base, detailed)
+		for at, n := pendingFirst, 0; at < len(leaf); {
+			p, n = readPending(leaf[at:], base, detailed)
 			if at += n; !p.ID.Less(from) && !f(&p) {
 				return
 			}

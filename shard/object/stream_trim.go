@@ -150,8 +150,9 @@ func (s *StreamView) deleteTrimmed(id StreamID, references References) bool {
 // Referenced tells whether a group has yet to read the entry, or to acknowledge it.
 func (s *StreamView) Referenced(id StreamID) (yes bool) {
 	s.EachGroup(func(g *StreamGroup) bool {
-		_, pending := g.FindPending(id)
-		yes = pending || g.LastID().Less(id)
+		if yes = g.LastID().Less(id); !yes {
+			_, yes = g.FindPending(id)
+		}
 		return !yes
 	})
 	return yes
