@@ -9,7 +9,7 @@ var Streams = Family{"streams", []string{
 	"8*XADD stream newid F value G value",
 	"3*XADD stream [NOMKSTREAM] (MAXLEN|MAXLEN =|MAXLEN ~) small newid F value",
 	"XADD stream [NOMKSTREAM] (MINID|MINID =|MINID ~) streamid [LIMIT count] newid F value",
-	"XADD stream (NOMKSTREAM|MAXLEN number|MINID streamid|LIMIT number|word)... newid value value",
+	"XADD stream (NOMKSTREAM|MAXLEN number|MINID streamid|LIMIT number|X|~)... newid value value",
 	"2*XLEN stream",
 	"4*DEL stream",
 	"4*XRANGE stream bound bound [COUNT count]",
@@ -46,10 +46,10 @@ var Streams = Family{"streams", []string{
 }}
 
 var (
-	streamGroups    = []string{"g1", "g2", "g3", "g1", "g1", "", "a-group-whose-name-is-long"}
+	streamGroups    = []string{"g1", "g1", "g1", "g1", "g1", "g2", "", "a-group-whose-name-is-long"}
 	streamConsumers = []string{"alice", "bob", "carol", "alice", "", "bob\x00\xff"}
 	edgeIDs         = []string{
-		"0", "0-0", "-", "+", "$", ">", "*", "0-*", "", "x", "1-", "-1", "1-x", "1--1", "(1-1", "01-02", "+1-1", " 1-1", "1 -1",
+		"0", "0-0", "-", "+", "$", ">", "0-*", "", "x", "1-", "-1", "1-x", "1--1", "(1-1", "01-02", "+1-1", " 1-1", "1 -1",
 		"18446744073709551615", "18446744073709551615-18446744073709551615", "18446744073709551616-0", "9223372036854775808-1",
 		"1-18446744073709551615", "1-18446744073709551616", "18446744073709551615-*", "1-1\x00x",
 	}

@@ -140,11 +140,6 @@ func (s *StreamView) DeletedBehind(id StreamID) bool {
 	return !deleted.Less(id)
 }
 
-// Bytes is what the stream occupies beside its record.
-func (s *StreamView) Bytes() int {
-	return s.entries.Bytes() + s.groups.Bytes() + groupsBytes(&s.groups)
-}
-
 // check walks the stream and panics on a broken invariant; for tests.
 func (s *StreamView) check() {
 	blocks := 0

@@ -223,6 +223,9 @@ func TestStreamModel(t *testing.T) {
 				m.step(t, h, &l, r)
 				if step%100 == 0 {
 					m.compare(t, h, &l, r)
+					if n := NodeBytes(Stream, StreamTree, h.root, &arena); int64(n) != arena.Bytes() {
+						t.Fatalf("%d bytes are counted, %d occupied", n, arena.Bytes())
+					}
 				}
 			}
 			m.compare(t, h, &l, r)
