@@ -12,8 +12,8 @@ var Streams = Family{"streams", []string{
 	"XADD stream (NOMKSTREAM|MAXLEN number|MINID streamid|LIMIT number|X|~)... newid value value",
 	"2*XLEN stream",
 	"4*DEL stream",
-	"4*XRANGE stream bound bound [COUNT count]",
-	"4*XREVRANGE stream bound bound [COUNT count]",
+	"4*XRANGE stream idbound idbound [COUNT count]",
+	"4*XREVRANGE stream idbound idbound [COUNT count]",
 	"4*XREAD [COUNT count] [BLOCK 1] STREAMS stream streamid",
 	"2*XREAD [COUNT count] STREAMS stream stream streamid (streamid|$)",
 	"XREAD (COUNT count|BLOCK 1|NOACK|STREAMS)... stream streamid",
@@ -23,7 +23,7 @@ var Streams = Family{"streams", []string{
 	"XTRIM stream (MAXLEN number|MINID streamid|LIMIT number|word)...",
 	"XSETID stream (99|99-1|word) [ENTRIESADDED number] [MAXDELETEDID streamid]",
 	"4*XGROUP CREATE stream group (streamid|0|$) [MKSTREAM] [ENTRIESREAD number]",
-	"2*XGROUP SETID stream group (streamid|$|bound) [ENTRIESREAD number]",
+	"2*XGROUP SETID stream group (streamid|$|idbound) [ENTRIESREAD number]",
 	"XGROUP DESTROY stream group",
 	"2*XGROUP CREATECONSUMER stream group consumer",
 	"XGROUP DELCONSUMER stream group consumer",
@@ -34,11 +34,11 @@ var Streams = Family{"streams", []string{
 	"XREADGROUP (GROUP group consumer|COUNT count|NOACK|word)... STREAMS stream (>|$|streamid)",
 	"4*XACK stream group streamid...",
 	"2*XPENDING stream group",
-	"6*XPENDING stream group bound bound count [consumer]",
-	"XPENDING stream group IDLE (0|100000000|word) bound bound count [consumer]",
+	"6*XPENDING stream group idbound idbound count [consumer]",
+	"XPENDING stream group IDLE (0|100000000|word) idbound idbound count [consumer]",
 	"4*XCLAIM stream group consumer (0|100000000) streamid... [JUSTID] [FORCE] [RETRYCOUNT number] [LASTID streamid]",
 	"2*XCLAIM stream group consumer 0 streamid... (TIME unixmillis|IDLE millis|FORCE|JUSTID|word)...",
-	"4*XAUTOCLAIM stream group consumer (0|100000000) bound [COUNT count] [JUSTID]",
+	"4*XAUTOCLAIM stream group consumer (0|100000000) idbound [COUNT count] [JUSTID]",
 	"4*XINFO STREAM stream",
 	"4*XINFO GROUPS stream",
 	"XINFO (STREAM|GROUPS|word) stream word",
@@ -55,8 +55,8 @@ var (
 	}
 )
 
-// stream is one of two keys as a rule, so that they come to hold something.
-func stream(g *generator) string {
+// streamKey is one of two keys as a rule, so that they come to hold something.
+func streamKey(g *generator) string {
 	if g.rand.IntN(6) == 0 {
 		return pick(g, keys)
 	}
@@ -79,8 +79,8 @@ func streamID(g *generator) string {
 	return strconv.Itoa(g.rand.IntN(50)) + "-" + strconv.Itoa(g.rand.IntN(4))
 }
 
-// newID is an ID for the next entry.
-func newID(g *generator) string {
+// newStreamID is an ID for the next entry.
+func newStreamID(g *generator) string {
 	switch g.rand.IntN(20) {
 	case 0:
 		return streamID(g)
@@ -92,8 +92,8 @@ func newID(g *generator) string {
 	return lastMillis + "*"
 }
 
-// bound is an end of an interval of IDs.
-func bound(g *generator) string {
+// streamBound is an end of an interval of IDs.
+func streamBound(g *generator) string {
 	switch g.rand.IntN(8) {
 	case 0, 1:
 		return "-"

@@ -34,10 +34,10 @@ func init() { // breaks the cycle classes → generator → forms → classes
 		"count":       func(g *generator) string { return pick(g, counts) },
 		"type":        func(g *generator) string { return pick(g, types) },
 		"protocol":    func(g *generator) string { return pick(g, protocols) },
-		"stream":      stream,
+		"stream":      streamKey,
 		"streamid":    streamID,
-		"newid":       newID,
-		"bound":       bound,
+		"newid":       newStreamID,
+		"idbound":     streamBound,
 		"group":       func(g *generator) string { return pick(g, streamGroups) },
 		"consumer":    func(g *generator) string { return pick(g, streamConsumers) },
 	}
