@@ -55,7 +55,7 @@ func (s *Session) dispatch(args [][]byte) bool {
 // plain says that nothing about the session or the server wants a closer look at c.
 func (s *Session) plain(c *Command) bool {
 	e := s.loop.engine
-	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected) == 0 && c.Start == nil &&
+	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected|Blocking) == 0 && c.Start == nil &&
 		!e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0) &&
 		(c.Flags&Write == 0 || !e.limits.replicasMissing())
 }
@@ -203,6 +203,8 @@ func (s *Session) run(c *Command, args [][]byte) bool {
 		}
 		s.runHere(c, args)
 		return true
+	case c.Is(Blocking):
+		return s.startBlocking(c, l.setAside(args))
 	}
 	return s.route(c, args)
 }

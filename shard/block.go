@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"math"
 
 	"hyperkv/resp"
@@ -31,8 +32,15 @@ type Wait struct {
 //
 // Nothing may have been changed or replied before.
 func (c *Call) Block(w Wait) error {
-	return w.TimedOut(c.Reply)
+	if c.wait == nil {
+		return w.TimedOut(c.Reply)
+	}
+	*c.wait = w
+	return errBlocked
 }
+
+// errBlocked is what the handler of a command that has to wait returns.
+var errBlocked = errors.New("the command waits")
 
 const (
 	errTimeoutNotFloat = resp.Error("ERR timeout is not a float or out of range")

@@ -52,10 +52,12 @@ func (c *Call) EffectIn(database int, args ...[]byte) {
 // BeginUnit makes the effects of all commands until EndUnit one record.
 func (c *Call) BeginUnit() { c.effects.open = true }
 
-// EndUnit hands over what has collected since BeginUnit.
+// EndUnit hands over what has collected since BeginUnit, and serves those who
+// waited for it.
 func (c *Call) EndUnit() {
 	c.effects.open = false
 	c.handOver()
+	c.serveReady()
 }
 
 // settleEffects completes the effects of a command that changed something.

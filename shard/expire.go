@@ -50,6 +50,7 @@ func (x *expiry) arm(s *Shard, at int64) {
 func (x *expiry) RunOn(s *Shard) {
 	start := clock.Monotonic()
 	next := s.expireSlice()
+	serveReady(s.set.Shards[s.Index : s.Index+1])
 	if took := clock.Monotonic() - start; took > x.longest.Load() {
 		x.longest.Store(took)
 	}
