@@ -14,16 +14,17 @@ import (
 type Section string
 
 const (
-	SectionSpeed   Section = "speed"
-	SectionTool    Section = "redis-benchmark"
-	SectionShards  Section = "shards"
-	SectionMemory  Section = "memory"
-	SectionStartup Section = "startup"
-	SectionFill    Section = "fill"
+	SectionSpeed       Section = "speed"
+	SectionTool        Section = "redis-benchmark"
+	SectionShards      Section = "shards"
+	SectionCollections Section = "collections"
+	SectionMemory      Section = "memory"
+	SectionStartup     Section = "startup"
+	SectionFill        Section = "fill"
 )
 
 // Sections lists all of them in the order they run.
-var Sections = []Section{SectionSpeed, SectionTool, SectionShards, SectionMemory, SectionStartup, SectionFill}
+var Sections = []Section{SectionSpeed, SectionTool, SectionShards, SectionCollections, SectionMemory, SectionStartup, SectionFill}
 
 // Plan says what a comparison does.
 type Plan struct {
@@ -108,6 +109,7 @@ type Comparison struct {
 	Speed       []SpeedCase     `json:"speed,omitempty"`
 	Tool        []ToolCase      `json:"redis_benchmark,omitempty"`
 	Shards      []SpeedCase     `json:"shards,omitempty"`
+	Collections []SpeedCase     `json:"collections,omitempty"`
 	Memory      []MemoryRow     `json:"memory,omitempty"`
 	Startup     []StartupFigure `json:"startup,omitempty"`
 	Fill        []FillFigure    `json:"fill,omitempty"`
@@ -172,6 +174,8 @@ func Compare(ctx context.Context, plan Plan) (*Comparison, error) {
 			err = compareTool(ctx, plan, r)
 		case SectionShards:
 			err = compareShards(ctx, plan, r)
+		case SectionCollections:
+			err = compareCollections(ctx, plan, r)
 		case SectionMemory:
 			err = compareMemory(ctx, plan, r)
 		case SectionStartup:
