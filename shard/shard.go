@@ -30,6 +30,7 @@ type Shard struct {
 	stats     stats
 	random    uint64 // state of the generator behind Call.Random
 	keeper    keeper
+	upkeep    upkeep
 	call      Call
 }
 

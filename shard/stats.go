@@ -177,6 +177,7 @@ type stats struct {
 	hits, misses  uint64
 	expiredKeys   uint64
 	dirty         uint64
+	lazyFreed     uint64 // large collections that were freed after their keys
 	lag           [LagBuckets]uint64
 	lagSumMillis  uint64
 	errorsChanged bool
@@ -189,13 +190,14 @@ type stats struct {
 
 type publicStats struct {
 	hits, misses, expired, dirty, lagSum atomic.Uint64
+	lazyFreed                            atomic.Uint64
 	lag                                  [LagBuckets]atomic.Uint64
 	errors                               atomic.Pointer[map[string]uint64]
 	databases                            []publicDatabase
 }
 
 type publicDatabase struct {
-	keys, volatile, bytes, averageTTL atomic.Int64
+	keys, volatile, bytes, averageTTL, unswept atomic.Int64
 }
 
 // databasesTracked is how many databases have a bit of their own in touched;
@@ -268,6 +270,7 @@ func (s *Shard) publish() {
 		return
 	}
 	st.public.dirty.Store(st.dirty)
+	st.public.lazyFreed.Store(st.lazyFreed)
 	if st.lagChanged {
 		st.lagChanged = false
 		st.public.expired.Store(st.expiredKeys)
@@ -296,21 +299,26 @@ func (s *Shard) publishDatabase(n int) {
 		to.keys.Store(0)
 		to.volatile.Store(0)
 		to.bytes.Store(0)
+		to.unswept.Store(0)
 		return
 	}
 	to.keys.Store(int64(db.Len()))
 	to.volatile.Store(int64(db.Volatile()))
 	to.bytes.Store(db.Bytes())
 	to.averageTTL.Store(s.stats.averageTTL[n])
+	to.unswept.Store(int64(db.Unswept()))
 }
 
 // Stats is what a shard has counted, as of the end of its last turn.
 type Stats struct {
 	Hits, Misses, Expired, Dirty uint64
-	LagSumMillis                 uint64
-	Lag                          [LagBuckets]uint64
-	Errors                       map[string]uint64
-	Databases                    []DatabaseStats
+	// LazyFreed counts large collections that were freed after their keys were
+	// gone; LazyPending is how many are still to be freed.
+	LazyFreed, LazyPending uint64
+	LagSumMillis           uint64
+	Lag                    [LagBuckets]uint64
+	Errors                 map[string]uint64
+	Databases              []DatabaseStats
 }
 
 // DatabaseStats is the size of one database on one shard.
@@ -336,6 +344,7 @@ func (s *Shard) Stats(sum *Stats) {
 	sum.Misses += p.misses.Load()
 	sum.Expired += p.expired.Load()
 	sum.Dirty += p.dirty.Load()
+	sum.LazyFreed += p.lazyFreed.Load()
 	sum.LagSumMillis += p.lagSum.Load()
 	for i := range p.lag {
 		sum.Lag[i] += p.lag[i].Load()
@@ -357,6 +366,7 @@ func (s *Shard) Stats(sum *Stats) {
 		sum.Databases[i].Volatile += volatile
 		sum.Databases[i].TTLSum += volatile * p.databases[i].averageTTL.Load()
 		sum.Databases[i].Bytes += p.databases[i].bytes.Load()
+		sum.LazyPending += uint64(p.databases[i].unswept.Load())
 	}
 }
 
@@ -379,12 +389,13 @@ func (s *Shard) ResetStats() {
 	st := &s.stats
 	st.commands.Reset()
 	st.errors, st.errorsChanged = nil, false
-	st.hits, st.misses, st.expiredKeys, st.lagSumMillis = 0, 0, 0, 0
+	st.hits, st.misses, st.expiredKeys, st.lagSumMillis, st.lazyFreed = 0, 0, 0, 0, 0
 	st.lag = [LagBuckets]uint64{}
 	p := &st.public
 	p.hits.Store(0)
 	p.misses.Store(0)
 	p.expired.Store(0)
+	p.lazyFreed.Store(0)
 	p.lagSum.Store(0)
 	for i := range p.lag {
 		p.lag[i].Store(0)

@@ -155,7 +155,9 @@ func (r *report) memory() {
 	r.int("mem_clients_normal", m.clients)
 	r.zeros("mem_cluster_links", "mem_aof_buffer")
 	r.text("mem_allocator", allocator)
-	r.zeros("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
+	r.zeros("active_defrag_running")
+	r.int("lazyfree_pending_objects", int64(r.statistics().LazyPending))
+	r.int("lazyfreed_objects", int64(r.statistics().LazyFreed))
 }
 
 // allocator is the name of what holds the dataset.
