@@ -5,6 +5,7 @@ import (
 	"hyperkv/engine/bitmap"
 	"hyperkv/engine/connection"
 	"hyperkv/engine/keys"
+	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
 	"hyperkv/engine/strings"
 )
@@ -14,6 +15,7 @@ func Families() []engine.Family {
 	return []engine.Family{
 		strings.Family,
 		bitmap.Family,
+		lists.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,
