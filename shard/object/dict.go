@@ -406,25 +406,25 @@ func (d *dict) keyOf(p []byte) Key {
 func (d *dict) remove(member []byte) bool {
 	hash := memberHash(member)
 	c, at, found := d.find(hash, ElementOf(member))
-	if !found {
-		return false
+	if found {
+		d.cut(&c, at)
 	}
-	leaf := d.members.Leaf(c.Leaf())
-	var before int64
-	if leaf[at]&expires != 0 {
-		before = deadlineAt(leaf[at+hashBytes:])
-	}
-	d.cut(&c, at)
-	d.noteDeadline(hash, before, 0)
-	return true
+	return found
 }
 
 // cut takes the item at an offset out of the cursor's leaf. The cursor is no
 // longer valid.
 func (d *dict) cut(c *Cursor, at int) {
-	t := &d.members
-	leaf := t.Leaf(c.Leaf())
-	shrink(t, c, at, d.itemLen(leaf[at:]), d.keyOf)
+	it, size := d.unpack(d.members.Leaf(c.Leaf())[at:])
+	shrink(&d.members, c, at, size, d.keyOf)
+	d.noteDeadline(it.hash, it.deadline, 0)
+}
+
+// removeItem takes out a member that is there, and may be borrowed.
+func (d *dict) removeItem(it *dictItem) {
+	c, at, found := d.find(it.hash, it.member)
+	invariant.Assert(found, "a member that is not there cannot be removed")
+	d.cut(&c, at)
 }
 
 // shrink takes the bytes of one item out of a leaf, and the leaf out of the tree
