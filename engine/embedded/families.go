@@ -4,6 +4,7 @@ import (
 	"hyperkv/engine"
 	"hyperkv/engine/bitmap"
 	"hyperkv/engine/connection"
+	"hyperkv/engine/hashes"
 	"hyperkv/engine/keys"
 	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
@@ -16,6 +17,7 @@ func Families() []engine.Family {
 		strings.Family,
 		bitmap.Family,
 		lists.Family,
+		hashes.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,

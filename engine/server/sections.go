@@ -211,7 +211,8 @@ func (r *report) stats() {
 	r.text("instantaneous_input_repl_kbps", "0.00")
 	r.text("instantaneous_output_repl_kbps", "0.00")
 	r.uint("rejected_connections", t.ConnectionsRejected.Load())
-	r.zeros("sync_full", "sync_partial_ok", "sync_partial_err", "expired_subkeys")
+	r.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	r.uint("expired_subkeys", stats.ExpiredMembers)
 	r.uint("expired_keys", stats.Expired)
 	r.text("expired_stale_perc", "0.00")
 	r.zeros("expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys")
@@ -326,7 +327,7 @@ func (r *report) latencyStats() {
 func (r *report) keyspace() {
 	for i, db := range r.statistics().Databases {
 		if db.Keys > 0 {
-			fmt.Fprintf(r, "db%d:keys=%d,expires=%d,avg_ttl=%d,subexpiry=0\r\n", i, db.Keys, db.Volatile, db.AverageTTL())
+			fmt.Fprintf(r, "db%d:keys=%d,expires=%d,avg_ttl=%d,subexpiry=%d\r\n", i, db.Keys, db.Volatile, db.AverageTTL(), db.WithMembers)
 		}
 	}
 }
