@@ -6,6 +6,7 @@ import (
 	"hyperkv/engine/connection"
 	"hyperkv/engine/keys"
 	"hyperkv/engine/server"
+	"hyperkv/engine/sets"
 	"hyperkv/engine/strings"
 )
 
@@ -14,6 +15,7 @@ func Families() []engine.Family {
 	return []engine.Family{
 		strings.Family,
 		bitmap.Family,
+		sets.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,
