@@ -8,6 +8,7 @@ import (
 	"hyperkv/engine/keys"
 	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
+	"hyperkv/engine/sets"
 	"hyperkv/engine/strings"
 )
 
@@ -18,6 +19,7 @@ func Families() []engine.Family {
 		bitmap.Family,
 		lists.Family,
 		hashes.Family,
+		sets.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,

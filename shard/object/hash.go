@@ -20,10 +20,6 @@ type HashView struct {
 	dict   dict // if the encoding is Hashtable
 }
 
-// packedBytesMax is how long the root of a packed hash can become, whatever the
-// limits.
-const packedBytesMax = 1 << 28
-
 // EmptyHash is the encoding and the root of a hash without fields.
 func EmptyHash(*Limits) (Encoding, []byte) { return Listpack, emptyHash[:] }
 
