@@ -7,6 +7,7 @@ import (
 	"hyperkv/engine/keys"
 	"hyperkv/engine/server"
 	"hyperkv/engine/strings"
+	"hyperkv/engine/zsets"
 )
 
 // Families are all commands of HyperKV.
@@ -14,6 +15,7 @@ func Families() []engine.Family {
 	return []engine.Family{
 		strings.Family,
 		bitmap.Family,
+		zsets.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,

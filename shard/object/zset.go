@@ -8,7 +8,7 @@ import (
 	"hyperkv/shard/ds"
 )
 
-// A SortedSet has members that are each there once, ordered by score
+// A ZSetView is a sorted set: members that are each there once, ordered by score
 // and, where scores are equal, by their bytes.
 //
 // A small one is packed into the root, in order:
@@ -25,8 +25,9 @@ import (
 // Every range, whether by rank, by score or by text, is one of ranks here, because
 // the tree by score counts. Zero has one sign.
 //
-// A SortedSet is a view; while it is used, the collection is not changed by any other.
-type SortedSet struct {
+// It is the view of one command: while it is used, nothing else changes the
+// collection. Owned by the shard's turn.
+type ZSetView struct {
 	home   Home
 	limits *Limits
 
@@ -55,8 +56,8 @@ func ZSetFor(l *Limits, members, length int) (e Encoding, root []byte) {
 }
 
 // ZSetOf is the sorted set that lives in h.
-func ZSetOf(h Home, l *Limits) SortedSet {
-	z := SortedSet{home: h, limits: l}
+func ZSetOf(h Home, l *Limits) ZSetView {
+	z := ZSetView{home: h, limits: l}
 	if z.large() {
 		root := h.Root()
 		z.byScore = LoadTree(h.Nodes(), root)
@@ -65,17 +66,17 @@ func ZSetOf(h Home, l *Limits) SortedSet {
 	return z
 }
 
-func (z *SortedSet) large() bool { return z.home.Encoding() == Skiplist }
+func (z *ZSetView) large() bool { return z.home.Encoding() == Skiplist }
 
 // save stores the states of the trees in the root.
-func (z *SortedSet) save() {
+func (z *ZSetView) save() {
 	root := z.home.Root()
 	z.byScore.Save(root)
 	z.byMember.Save(root[TreeStateBytes:])
 }
 
 // Len is how many members there are.
-func (z *SortedSet) Len() int {
+func (z *ZSetView) Len() int {
 	if z.large() {
 		return z.byScore.Len()
 	}
@@ -83,7 +84,7 @@ func (z *SortedSet) Len() int {
 }
 
 // Score returns the score of a member.
-func (z *SortedSet) Score(member []byte) (score float64, ok bool) {
+func (z *ZSetView) Score(member []byte) (score float64, ok bool) {
 	if z.large() {
 		p, ok := z.find(member)
 		return p.score(), ok
@@ -93,7 +94,7 @@ func (z *SortedSet) Score(member []byte) (score float64, ok bool) {
 }
 
 // Rank returns how many members come before a member, and its score.
-func (z *SortedSet) Rank(member []byte) (rank int, score float64, ok bool) {
+func (z *ZSetView) Rank(member []byte) (rank int, score float64, ok bool) {
 	if !z.large() {
 		p, ok := z.findPacked(ElementOf(member))
 		return p.index, p.score, ok
@@ -107,7 +108,7 @@ func (z *SortedSet) Rank(member []byte) (rank int, score float64, ok bool) {
 
 // Add inserts a member, or changes its score, which is not NaN. It returns the
 // score that the member had.
-func (z *SortedSet) Add(member []byte, score float64) (was float64, existed bool) {
+func (z *ZSetView) Add(member []byte, score float64) (was float64, existed bool) {
 	score += 0 // -0 is 0
 	invariant.Assert(score == score, "a score that is no number")
 	if z.large() {
@@ -134,10 +135,10 @@ func (z *SortedSet) Add(member []byte, score float64) (was float64, existed bool
 
 // Expect says that a number of members are about to be added at once: if those
 // alone are too many for a packed sorted set, the first one makes it a large one.
-func (z *SortedSet) Expect(members int) { z.expected = members }
+func (z *ZSetView) Expect(members int) { z.expected = members }
 
 // Remove removes a member and tells whether it was there.
-func (z *SortedSet) Remove(member []byte) bool {
+func (z *ZSetView) Remove(member []byte) bool {
 	if !z.large() {
 		p, ok := z.findPacked(ElementOf(member))
 		if ok {
@@ -158,7 +159,7 @@ func (z *SortedSet) Remove(member []byte) bool {
 }
 
 // RemoveRange removes the members with the ranks from to to.
-func (z *SortedSet) RemoveRange(from, to int) {
+func (z *ZSetView) RemoveRange(from, to int) {
 	if from > to {
 		return
 	}
@@ -190,7 +191,7 @@ func (z *SortedSet) RemoveRange(from, to int) {
 
 // Range visits the members with the ranks from to to, in order or in reverse,
 // until visit returns false. visit must not change anything.
-func (z *SortedSet) Range(from, to int, reverse bool, visit func(member Element, score float64) bool) {
+func (z *ZSetView) Range(from, to int, reverse bool, visit func(member Element, score float64) bool) {
 	if from > to {
 		return
 	}
@@ -265,18 +266,18 @@ type ScoreRange struct {
 
 // RanksByScore returns the first and the last rank of the members whose scores
 // are in r; from > to when there are none.
-func (z *SortedSet) RanksByScore(r ScoreRange) (from, to int) {
+func (z *ZSetView) RanksByScore(r ScoreRange) (from, to int) {
 	return z.before(r.Min, r.MinOpen), z.before(r.Max, !r.MaxOpen) - 1
 }
 
 // RangeByScore is Range for the members whose scores are in r.
-func (z *SortedSet) RangeByScore(r ScoreRange, reverse bool, visit func(member Element, score float64) bool) {
+func (z *ZSetView) RangeByScore(r ScoreRange, reverse bool, visit func(member Element, score float64) bool) {
 	from, to := z.RanksByScore(r)
 	z.Range(from, to, reverse, visit)
 }
 
 // before is how many scores are below the given one, or, inclusively, not above it.
-func (z *SortedSet) before(score float64, inclusive bool) (rank int) {
+func (z *ZSetView) before(score float64, inclusive bool) (rank int) {
 	bits := orderedBits(score + 0)
 	if inclusive {
 		bits++ // the next number
@@ -310,12 +311,12 @@ type LexBound struct {
 // RanksByLex returns the first and the last rank of the members between two
 // texts; from > to when there are none. It means something when all scores are
 // equal.
-func (z *SortedSet) RanksByLex(low, high LexBound) (from, to int) {
+func (z *ZSetView) RanksByLex(low, high LexBound) (from, to int) {
 	return z.beforeText(low, low.Open), z.beforeText(high, !high.Open) - 1
 }
 
 // beforeText is how many members come before a text, or, inclusively, not behind it.
-func (z *SortedSet) beforeText(b LexBound, inclusive bool) (rank int) {
+func (z *ZSetView) beforeText(b LexBound, inclusive bool) (rank int) {
 	switch {
 	case b.Infinite < 0:
 		return 0
@@ -366,7 +367,7 @@ type pairPlace struct {
 }
 
 // findPacked finds a member.
-func (z *SortedSet) findPacked(e Element) (p pairPlace, ok bool) {
+func (z *ZSetView) findPacked(e Element) (p pairPlace, ok bool) {
 	root := z.home.Root()
 	for at := zsetHeader; at < len(root); p.index++ {
 		member := PackedLen(root[at:])
@@ -381,7 +382,7 @@ func (z *SortedSet) findPacked(e Element) (p pairPlace, ok bool) {
 }
 
 // packedAt is where the pair of the given rank begins, or the end.
-func (z *SortedSet) packedAt(rank int) int {
+func (z *ZSetView) packedAt(rank int) int {
 	root := z.home.Root()
 	at := zsetHeader
 	for range rank {
@@ -391,7 +392,7 @@ func (z *SortedSet) packedAt(rank int) int {
 	return at
 }
 
-func (z *SortedSet) eachPacked(visit func(member Element, score float64) bool) {
+func (z *ZSetView) eachPacked(visit func(member Element, score float64) bool) {
 	for pairs := z.home.Root()[zsetHeader:]; len(pairs) > 0; {
 		member, score, size := pairAt(pairs)
 		if !visit(member, score) {
@@ -403,18 +404,18 @@ func (z *SortedSet) eachPacked(visit func(member Element, score float64) bool) {
 
 // fitsPacked tells whether one more member of the given length leaves a packed
 // sorted set within its limits.
-func (z *SortedSet) fitsPacked(length int) bool {
+func (z *ZSetView) fitsPacked(length int) bool {
 	n := max(z.Len()+1, z.expected)
 	return n <= z.limits.ZSetListpackEntries && n <= zsetPackedMax && length <= z.limits.ZSetListpackValue
 }
 
-func (z *SortedSet) countPacked(delta int) {
+func (z *ZSetView) countPacked(delta int) {
 	root := z.home.Root()
 	binary.LittleEndian.PutUint16(root, uint16(int(binary.LittleEndian.Uint16(root))+delta))
 }
 
 // cutPacked takes a number of pairs out.
-func (z *SortedSet) cutPacked(at, size, count int) {
+func (z *ZSetView) cutPacked(at, size, count int) {
 	root := z.home.Root()
 	copy(root[at:], root[at+size:])
 	z.home.Resize(len(root) - size)
@@ -422,7 +423,7 @@ func (z *SortedSet) cutPacked(at, size, count int) {
 }
 
 // insertPacked puts a member that is not there into its place.
-func (z *SortedSet) insertPacked(e Element, score float64) {
+func (z *ZSetView) insertPacked(e Element, score float64) {
 	root := z.home.Root()
 	at := zsetHeader
 	for at < len(root) {

@@ -132,7 +132,7 @@ func (b *ZSetBuilder) Fill(h Home, l *Limits) {
 }
 
 // fill gives the members to a large sorted set that is empty, leaf by full leaf.
-func (z *SortedSet) fill(b *ZSetBuilder) {
+func (z *ZSetView) fill(b *ZSetBuilder) {
 	b.sort()
 	var leaf []byte
 	count := 0

@@ -77,7 +77,7 @@ type scoredPlace struct {
 func (p *scoredPlace) score() float64 { return scoreOfBits(p.bits) }
 
 // find finds a member.
-func (z *SortedSet) find(text []byte) (p scoredPlace, ok bool) {
+func (z *ZSetView) find(text []byte) (p scoredPlace, ok bool) {
 	if z.byMember.Len() == 0 {
 		return p, false
 	}
@@ -105,7 +105,7 @@ func (z *SortedSet) find(text []byte) (p scoredPlace, ok bool) {
 
 // locate finds the place of a member with a score in the tree by score, which is
 // not empty, and tells whether it is there.
-func (z *SortedSet) locate(bits uint64, text []byte, e Element) (p scoredPlace, ok bool) {
+func (z *ZSetView) locate(bits uint64, text []byte, e Element) (p scoredPlace, ok bool) {
 	t := &z.byScore
 	p.bits = bits
 	p.leaf = t.Seek(Key{bits, prefixOf(text)}, func(leaf ds.Ref) int {
@@ -133,7 +133,7 @@ func (z *SortedSet) locate(bits uint64, text []byte, e Element) (p scoredPlace, 
 // seekScore finds the first member whose score is not below the given one: its
 // leaf, and its place and its number there, which are the end of the leaf when
 // that member is in the next one or nowhere. The tree by score is not empty.
-func (z *SortedSet) seekScore(bits uint64) (c Cursor, at, index int) {
+func (z *ZSetView) seekScore(bits uint64) (c Cursor, at, index int) {
 	c = z.byScore.Seek(Key{Hi: bits}, func(ds.Ref) int { return 1 })
 	leaf := z.byScore.Leaf(c.Leaf())
 	for at < len(leaf) && scoredBits(leaf[at:]) < bits {
@@ -144,7 +144,7 @@ func (z *SortedSet) seekScore(bits uint64) (c Cursor, at, index int) {
 }
 
 // add is Add to a large sorted set.
-func (z *SortedSet) add(member []byte, score float64) (was float64, existed bool) {
+func (z *ZSetView) add(member []byte, score float64) (was float64, existed bool) {
 	bits := orderedBits(score)
 	p, existed := z.find(member)
 	if existed {
@@ -181,7 +181,7 @@ func (z *SortedSet) add(member []byte, score float64) (was float64, existed bool
 }
 
 // enlarge makes a packed sorted set a large one.
-func (z *SortedSet) enlarge() {
+func (z *ZSetView) enlarge() {
 	var b ZSetBuilder
 	z.eachPacked(func(member Element, score float64) bool {
 		b.Add(member, score)

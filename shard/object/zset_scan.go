@@ -24,7 +24,7 @@ const (
 // The tree by member knows the score and not the text, so a member is looked for
 // among those with its score. Where they are many, one call visits more members
 // than it was asked for, so that going through the ties pays.
-func (z *SortedSet) Scan(cursor uint64, count int, visit func(member Element, score float64)) (next uint64) {
+func (z *ZSetView) Scan(cursor uint64, count int, visit func(member Element, score float64)) (next uint64) {
 	if !z.large() {
 		z.eachPacked(func(member Element, score float64) bool {
 			visit(member, score)
@@ -45,7 +45,7 @@ func (z *SortedSet) Scan(cursor uint64, count int, visit func(member Element, sc
 
 // scanHashes returns at least count items from a hash on, in the order of scores,
 // and the hash to continue with, 0 for none.
-func (z *SortedSet) scanHashes(from uint64, count int) (found []Key, next uint64) {
+func (z *ZSetView) scanHashes(from uint64, count int) (found []Key, next uint64) {
 	c := z.byMember.Seek(Key{Hi: from}, nil)
 	leaf := z.byMember.Leaf(c.Leaf())
 	for at := searchMember(leaf, Key{Hi: from}); ; at += memberItem {
@@ -71,7 +71,7 @@ func (z *SortedSet) scanHashes(from uint64, count int) (found []Key, next uint64
 // resolve visits the members that items by member, in the order of scores, stand
 // for. If one has too many others of its score before it, more than ties, nothing
 // is visited and resolve is false.
-func (z *SortedSet) resolve(found []Key, ties int, visit func(member Element, score float64)) bool {
+func (z *ZSetView) resolve(found []Key, ties int, visit func(member Element, score float64)) bool {
 	members := make([]Element, 0, len(found))
 	var scratch [20]byte
 	for rest := found; len(rest) > 0; {

@@ -40,7 +40,7 @@ func (h *zsetHome) Resize(n int) []byte {
 }
 
 // check walks the sorted set and panics on a broken invariant.
-func (z *SortedSet) check() {
+func (z *ZSetView) check() {
 	count := 0
 	var last Element
 	lastScore := math.Inf(-1)
@@ -271,7 +271,7 @@ func modelSortedSet(t *testing.T, seed uint64) {
 	}
 }
 
-func checkContents(t *testing.T, z *SortedSet, model zsetModel) {
+func checkContents(t *testing.T, z *ZSetView, model zsetModel) {
 	t.Helper()
 	i := 0
 	z.Range(0, z.Len()-1, false, func(member Element, score float64) bool {
@@ -286,7 +286,7 @@ func checkContents(t *testing.T, z *SortedSet, model zsetModel) {
 	}
 }
 
-func checkRanges(t *testing.T, r *rand.Rand, z *SortedSet, model zsetModel) {
+func checkRanges(t *testing.T, r *rand.Rand, z *ZSetView, model zsetModel) {
 	t.Helper()
 	low, high := modelScoreValue(r), modelScoreValue(r)
 	o := ScoreRange{low, high, r.IntN(2) == 0, r.IntN(2) == 0}
@@ -334,7 +334,7 @@ func checkRanges(t *testing.T, r *rand.Rand, z *SortedSet, model zsetModel) {
 	}
 }
 
-func checkScan(t *testing.T, z *SortedSet, model zsetModel) {
+func checkScan(t *testing.T, z *ZSetView, model zsetModel) {
 	t.Helper()
 	seen := map[string]float64{}
 	for cursor := uint64(0); ; {
