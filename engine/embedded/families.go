@@ -10,6 +10,7 @@ import (
 	"hyperkv/engine/server"
 	"hyperkv/engine/sets"
 	"hyperkv/engine/strings"
+	"hyperkv/engine/zsets"
 )
 
 // Families are all commands of HyperKV.
@@ -20,6 +21,7 @@ func Families() []engine.Family {
 		lists.Family,
 		hashes.Family,
 		sets.Family,
+		zsets.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,

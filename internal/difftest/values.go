@@ -34,6 +34,10 @@ func init() { // breaks the cycle classes → generator → forms → classes
 		"count":       func(g *generator) string { return pick(g, counts) },
 		"type":        func(g *generator) string { return pick(g, types) },
 		"protocol":    func(g *generator) string { return pick(g, protocols) },
+		"member":      member,
+		"score":       score,
+		"bound":       bound,
+		"textbound":   func(g *generator) string { return pick(g, textBounds) },
 	}
 }
 
@@ -73,6 +77,8 @@ var (
 	patterns   = []string{"*", "*", "a*", "?", "user:[12]", "[^a]*", "\\*", "{t}*", "", "*1", "[a-c]", "[", "a**b", "nosuch"}
 	counts     = []string{"1", "2", "10", "1000", "0", "-1", "x"}
 	types      = []string{"string", "list", "STRING", "nosuch", ""}
+	members    = []string{"a", "b", "c", "d", "e", "f", "g", "", "1", "2", "-7", "100", "0100", "member:1", "member:2", "member:10", "\x00"}
+	textBounds = []string{"-", "+", "[b", "(b", "[", "(", "[member:1", "(member:2", "", "b", "+x", "-\x00"}
 	protocols  = []string{"2", "3", "1", "4", "x", "", "-3"}
 )
 
@@ -124,6 +130,44 @@ func float(g *generator) string {
 		return strconv.FormatFloat(math.Round(g.rand.NormFloat64()*1e4)/100, 'f', -1, 64)
 	default:
 		return strconv.FormatFloat(g.rand.NormFloat64()*1e3, 'f', g.rand.IntN(12), 64)
+	}
+}
+
+// member is one of few strings, so that commands meet those of others, or any.
+func member(g *generator) string {
+	if g.rand.IntN(6) == 0 {
+		return value(g)
+	}
+	return pick(g, members)
+}
+
+// score is a number that all versions of Redis print with the same digits.
+func score(g *generator) string {
+	switch g.rand.IntN(16) {
+	case 0:
+		return pick(g, []string{"inf", "-inf", "+inf", "1e300", "nan", "abc", "", " 1", "1e5000", "0x10"})
+	case 1:
+		return strconv.Itoa(int(g.rand.Int32()))
+	case 2, 3:
+		return strconv.FormatFloat(float64(g.rand.IntN(80)-40)/8, 'f', -1, 64)
+	default:
+		return strconv.Itoa(g.rand.IntN(12) - 4)
+	}
+}
+
+// bound is an end of a range of scores.
+func bound(g *generator) string {
+	switch g.rand.IntN(12) {
+	case 0:
+		return pick(g, []string{"", "(", " 1", "1 ", "(x", "nan", "1e5000", "(-1e5000", "1e-5000", "1\x002", "((1", "infinity"})
+	case 1, 2:
+		return "-inf"
+	case 3, 4:
+		return "+inf"
+	case 5, 6, 7:
+		return "(" + strconv.Itoa(g.rand.IntN(12)-4)
+	default:
+		return strconv.Itoa(g.rand.IntN(12) - 4)
 	}
 }
 
