@@ -5,6 +5,7 @@ import (
 	"hyperkv/engine/bitmap"
 	"hyperkv/engine/connection"
 	"hyperkv/engine/hashes"
+	"hyperkv/engine/hyperloglog"
 	"hyperkv/engine/keys"
 	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
@@ -22,6 +23,7 @@ func Families() []engine.Family {
 		hashes.Family,
 		sets.Family,
 		zsets.Family,
+		hyperloglog.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,
