@@ -12,10 +12,7 @@ func (d *dict) removeAt(places []int) {
 			for ; offset > 0; offset-- {
 				at += d.itemLen(leaf[at:])
 			}
-			it, _ := d.unpack(leaf[at:])
-			hash, deadline := it.hash, it.deadline
 			d.cut(&c, at)
-			d.noteDeadline(hash, deadline, 0)
 		}
 		return
 	}
