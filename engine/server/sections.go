@@ -89,7 +89,7 @@ func (r *report) clients() {
 // memoryNumbers are the figures that INFO, MEMORY STATS and MEMORY DOCTOR share.
 type memoryNumbers struct {
 	data      int64 // the keyspace, exactly
-	heap      int64 // objects on the Go heap
+	heap      int64 // objects in use on the Go heap
 	heapFree  int64 // what the Go heap keeps for later
 	used      int64 // data and heap
 	peak      int64
@@ -105,7 +105,9 @@ type memoryNumbers struct {
 func (r *report) memoryNumbers() (m memoryNumbers) {
 	e, heap := r.e, r.runtime()
 	m.data = e.Shards.Bytes()
-	m.heap, m.heapFree = heap.heapBytes, heap.heapIdle
+	// What is dead and not yet swept is in reserve, like what is free.
+	m.heap = min(heap.heapLive, heap.heapBytes)
+	m.heapFree = heap.heapIdle + heap.heapBytes - m.heap
 	m.used = m.data + m.heap
 	m.peak = max(m.used, e.Totals.PeakBytes.Load()+m.heap)
 	m.startup = startupHeap
