@@ -103,13 +103,12 @@ func (s *Session) startBlocking(c *Command, args [][]byte) bool {
 // tryBlocking runs the command with a call that is bound to its shards, and says
 // whether it has to wait.
 func (s *Session) tryBlocking(call *shard.Call, c *Command, args [][]byte, w *resp.Writer) (wait shard.Wait, blocked bool) {
-	call.Reply, call.Client = w, &s.client
-	call.Now = call.Set().Now()
+	call.BeginClient(&s.client, w)
 	call.Begin(s.db, args)
 	call.Command = c.id
 	call.LetBlock(&wait)
 	call.Execute(c.Run, clock.Monotonic())
-	call.Reply, call.Client = nil, nil
+	call.EndClient()
 	return wait, call.Blocked()
 }
 

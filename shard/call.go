@@ -86,6 +86,16 @@ func (c *Call) Bind(set *Set, shards ...*Shard) {
 // Call returns the shard's own Call, bound to it. Owned by the turn.
 func (s *Shard) Call() *Call { return &s.call }
 
+// BeginClient prepares the call for commands of one client, whose replies go to
+// reply. Time stands still for them.
+func (c *Call) BeginClient(client *Client, reply *resp.Writer) {
+	c.Reply, c.Client = reply, client
+	c.Now = c.set.Now()
+}
+
+// EndClient forgets the client and where its replies went.
+func (c *Call) EndClient() { c.Reply, c.Client = nil, nil }
+
 // Begin prepares the call for a command in the given database.
 func (c *Call) Begin(database int, args [][]byte) {
 	c.Args = args

@@ -296,13 +296,14 @@ func (w *Waiter) attempt(s *Shard) (served bool) {
 	var again Wait
 	reply := resp.Writer{Proto: w.Proto}
 	c.Bind(s.set, w.Shards...)
-	c.Reply, c.Client, c.Now = &reply, w.Client, s.set.Now()
+	c.BeginClient(w.Client, &reply)
 	c.Begin(w.Database, w.Args)
 	c.Command = w.Command
 	c.LetBlock(&again)
 	c.Execute(w.Run, clock.Monotonic())
 	served = !c.Blocked()
-	c.Reply, c.Client, c.Args = nil, nil, nil
+	c.EndClient()
+	c.Args = nil
 	t.call = c
 	if !served {
 		w.state.Store(waiterWaiting)
