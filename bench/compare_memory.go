@@ -32,7 +32,7 @@ var memoryCases = []memoryCase{
 	{"16-byte string in one set", "SADD set __key__", 1, 0, compareKeyBytes, 18},
 	{"10-digit integer in one set", "SADD set __int__", 1, 0, intDigits, 14},
 	{"member of one sorted set", "ZADD zset __int__ __key__", 1, 0, scoreBytes + compareKeyBytes, 40},
-	{"member in sorted sets of 20", "ZADD __key__ __int__ __field__", 20, 0, float64(scoreBytes+fieldBytes) + compareKeyBytes/20., 1.5},
+	{"member in sorted sets of 20", "ZADD __key__ 7 __field__", 20, 0, float64(scoreBytes+fieldBytes) + compareKeyBytes/20., 1.5},
 	{"16-byte element of one list", "RPUSH list __key__", 1, 0, compareKeyBytes, 2.5},
 	{"entry of one stream", "XADD stream * field __data__", 1, 32, 5 + 32, 0},
 }
