@@ -63,6 +63,7 @@ func judge(r *Comparison) []Bar {
 	_, mset := judgeSpeed(r.Speed, "mset", 16, subject, 0, msetCPURatioMax, false)
 	bars = append(bars, mset)
 	bars = append(bars, judgeCollections(r.Collections, subject)...)
+	bars = append(bars, judgeDeletion(r.Deletion, subject)...)
 	bars = append(bars, judgeMemory(r.Memory, subject)...)
 	bars = append(bars, judgeFill(r.Fill, subject)...)
 	return append(bars, judgeStartup(r.Startup, subject))

@@ -228,6 +228,11 @@ func TestBars(t *testing.T) {
 			{Name: "RPOP, pipeline 16", Figures: figures(1300, 0.8, 1000, 1, false)},
 			{Name: "LRANGE of 100, pipeline 1", Figures: figures(900, 0.9, 1000, 1, false)},
 		},
+		Deletion: []DeletionFigure{
+			{Server: "HyperKV", Name: "set", Elements: 5_000_000, Slowest: 4_000, Quiet: 1_000},
+			{Server: "HyperKV", Name: "list", Elements: 5_000_000, Slowest: 6_000, Quiet: 5_900},
+			{Server: "Redis", Name: "set", Elements: 5_000_000, Slowest: 900_000, Quiet: 1_000},
+		},
 		Memory: []MemoryRow{
 			{Name: memoryCases[0].name, Items: 1_000_000, Figures: []MemoryFigure{{Server: "HyperKV", Supported: true, Overhead: 20}}},
 			{Name: "member in sorted sets of 20", Items: 1_000_000, Figures: []MemoryFigure{
@@ -261,6 +266,8 @@ MSET of 10 keys, pipeline 16: server CPU per operation: 0.80 ×: pass
 LPUSH, pipeline 16: 1.50 × speed, 0.90 × CPU: pass
 RPOP, pipeline 16: 1.30 × speed, 0.80 × CPU: fail
 LRANGE of 100, pipeline 1: 0.90 × speed, 0.90 × CPU: pass
+deleting a set of 5 M: slowest reply to others: 4.0 ms (without: 1.0 ms): pass
+deleting a list of 5 M: slowest reply to others: 6.0 ms (without: 5.9 ms): fail
 memory over payload, 1 M × string, 32-byte value: 20.0 bytes: pass
 memory over payload, 1 M × member in sorted sets of 20: 1.6 bytes (Redis 1.4): fail
 memory over payload, 1 M × entry of one stream: 3.0 bytes (Redis 4.0): pass

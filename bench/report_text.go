@@ -151,6 +151,9 @@ func comparisonTables(c *Comparison) []table {
 	if len(c.Collections) > 0 {
 		tables = append(tables, speedTable("Collections", reference, c.Collections))
 	}
+	if len(c.Deletion) > 0 {
+		tables = append(tables, deletionTable(c.Deletion))
+	}
 	if len(c.Memory) > 0 {
 		tables = append(tables, memoryTable(c.Memory))
 	}
