@@ -34,7 +34,7 @@ const (
 
 	listLeafRoom = 4096 - leafHeader
 	listLeafMax  = listLeafRoom - listLeafHeader // bytes of entries, unless it is only one
-	listRoomMin  = 256 - leafHeader              // what a leaf that will grow begins with
+	listRoomMin  = 512 - leafHeader              // what a leaf that will grow begins with
 
 	listCountMax = math.MaxUint16 // of a packed list
 	listGapMax   = 32 << 10       // of the gap in a root
@@ -118,11 +118,16 @@ func (l *ListView) pieces(from, to int, back bool, visit func(run []byte) (more 
 }
 
 // Index is the element with the given number, which must be one.
-func (l *ListView) Index(number int) (e Element) {
-	l.pieces(number, number+1, false, func(run []byte) bool {
-		e, _ = Unpack(run)
-		return false
-	})
+func (l *ListView) Index(number int) Element {
+	var run []byte
+	if l.packed {
+		run = l.home.Root()[l.rootAt(number):]
+	} else {
+		c, at := l.tree.AtRank(number)
+		run = l.run(c.Leaf())
+		run = run[entryAt(run, c.Count(), at):]
+	}
+	e, _ := Unpack(run)
 	return e
 }
 
@@ -233,7 +238,13 @@ func (l *ListView) put(e Element, front bool) {
 	}
 	size := e.entrySize()
 	if l.tree.depth == 0 {
-		l.tree.Append(l.newLeaf(nil, &e, nil, l.spare(size), front), Key{}, 1)
+		l.tree.Append(l.newLeaf(nil, &e, nil, listRoomMin, front), Key{}, 1)
+		return
+	}
+	var end edge
+	if ref := end.find(&l.tree, front); l.fits(ref, size, front) {
+		e.putEntry(l.extend(ref, size, front))
+		end.add(&l.tree, 1)
 		return
 	}
 	c := l.tree.Last()
@@ -245,7 +256,8 @@ func (l *ListView) put(e Element, front bool) {
 		c.add(1)
 		return
 	}
-	fresh := l.newLeaf(nil, &e, nil, l.spare(size), front)
+	// It begins small: at such a boundary, an element may well go as it came.
+	fresh := l.newLeaf(nil, &e, nil, max(listRoomMin-listLeafHeader-size, 0), front)
 	if front {
 		l.insertBefore(&c, fresh, 1)
 	} else {
@@ -254,10 +266,29 @@ func (l *ListView) put(e Element, front bool) {
 }
 
 // PopFront removes the first element, which Index may have shown before.
-func (l *ListView) PopFront() { l.Remove(0, 1) }
+func (l *ListView) PopFront() { l.pop(true) }
 
 // PopBack removes the last element.
-func (l *ListView) PopBack() { l.Remove(l.Len()-1, 1) }
+func (l *ListView) PopBack() { l.pop(false) }
+
+func (l *ListView) pop(front bool) {
+	l.home.Change()
+	if !l.packed {
+		var end edge
+		if ref := end.find(&l.tree, front); end.count(&l.tree) > 1 {
+			l.cut(ref, front)
+			end.add(&l.tree, -1)
+			l.save()
+			l.shrink()
+			return
+		}
+	}
+	if front {
+		l.Remove(0, 1)
+	} else {
+		l.Remove(l.Len()-1, 1)
+	}
+}
 
 // Insert puts an element before the one with the given number, or, if that is the
 // length, behind all.
