@@ -190,13 +190,15 @@ func replyEntries(w *resp.Writer, run []byte) {
 // Find visits the numbers of those elements from one number up to another that
 // equal e, the last first if it goes back, until visit returns false.
 func (l *ListView) Find(e Element, from, to int, back bool, visit func(number int) (more bool)) {
+	var short [64]byte
+	needle := e.AppendPacked(short[:0])
 	if back {
 		number := to
 		l.pieces(from, to, true, func(run []byte) bool {
 			for end := len(run); end > 0; {
 				end = entryBefore(run, end)
 				number--
-				if e.PackedIs(run[end:]) && !visit(number) {
+				if entryIs(run[end:], needle) && !visit(number) {
 					return false
 				}
 			}
@@ -207,7 +209,7 @@ func (l *ListView) Find(e Element, from, to int, back bool, visit func(number in
 	number := from
 	l.pieces(from, to, false, func(run []byte) bool {
 		for at := 0; at < len(run); at += entryLen(run[at:]) {
-			if e.PackedIs(run[at:]) && !visit(number) {
+			if entryIs(run[at:], needle) && !visit(number) {
 				return false
 			}
 			number++

@@ -346,10 +346,12 @@ func (l *ListView) join(left, right *Cursor) bool {
 // filterEntries takes up to limit entries that equal e out of a run. It returns how long
 // the rest is and how many entries have gone.
 func filterEntries(run []byte, e Element, limit int) (kept, gone int) {
+	var short [64]byte
+	needle := e.AppendPacked(short[:0])
 	from := 0 // what was not copied yet
 	for at := 0; at < len(run) && gone < limit; {
 		n := entryLen(run[at:])
-		if e.PackedIs(run[at:]) {
+		if entryIs(run[at:], needle) {
 			kept += copy(run[kept:], run[from:at])
 			from = at + n
 			gone++
