@@ -2,8 +2,8 @@
 //
 // A list keeps its elements in the order in which they were pushed and is cheap
 // at both ends. It is never left behind empty: whoever takes the last element
-// deletes the key, so that "no such key" and "empty list" are one case; dropEmpty is where that
-// happens.
+// deletes the key, so that "no such key" and "empty list" are one case. Events come
+// when the change is over, and that of the deletion last.
 //
 //	lists.go   the table; push, read, search
 //	edit.go    insert, set, remove, trim

@@ -82,12 +82,11 @@ func lrem(c *shard.Call) error {
 	if count != 0 {
 		limit = int(min(max(count, -count), int64(limit)))
 	}
-	removed := l.RemoveEqual(object.ElementOf(c.Args[3]), limit, count < 0)
-	if removed > 0 {
-		c.Event(shard.EventList, "lrem", c.Args[1])
-		dropEmpty(c, &l, v)
+	n := l.RemoveEqual(object.ElementOf(c.Args[3]), limit, count < 0)
+	if n > 0 {
+		removed(c, v, "lrem", l.Len() == 0)
 	}
-	return c.Reply.Int(int64(removed))
+	return c.Reply.Int(int64(n))
 }
 
 // LTRIM key start stop
@@ -107,8 +106,10 @@ func ltrim(c *shard.Call) error {
 		return c.Reply.OK()
 	}
 	l := object.ListOf(v, c.Limits())
-	l.Trim(span(start, stop, l.Len()))
-	c.Event(shard.EventList, "ltrim", c.Args[1])
-	dropEmpty(c, &l, v)
+	from, to := span(start, stop, l.Len())
+	if from < to {
+		l.Trim(from, to)
+	}
+	removed(c, v, "ltrim", from == to)
 	return c.Reply.OK()
 }

@@ -230,11 +230,14 @@ func place(index int64, length int) (number int, ok bool) {
 	return int(index), index >= 0 && index < int64(length)
 }
 
-// dropEmpty deletes the key of a list that has lost its last element.
-func dropEmpty(c *shard.Call, l *object.ListView, v *shard.Collection) {
-	if l.Len() == 0 {
-		key := v.Key()
+// removed settles a list that has lost elements: if it has lost all, the key goes.
+func removed(c *shard.Call, v *shard.Collection, event string, all bool) {
+	key := v.Key()
+	if all {
 		c.DB.Drop(v)
+	}
+	c.Event(shard.EventList, event, key)
+	if all {
 		c.Event(shard.EventGeneric, "del", key)
 	}
 }

@@ -44,10 +44,11 @@ func (s side) ends(n, length int) (from, to int) {
 // and says so; the key goes with the last element.
 func taken(c *shard.Call, v *shard.Collection, l *object.ListView, from side, n int) {
 	at, _ := from.ends(n, l.Len())
-	key := v.Key()
-	l.Remove(at, n)
-	c.Event(shard.EventList, from.popEvent(), key)
-	dropEmpty(c, l, v)
+	all := n == l.Len()
+	if !all {
+		l.Remove(at, n)
+	}
+	removed(c, v, from.popEvent(), all)
 }
 
 // popOne answers the element at one end of a list and removes it.

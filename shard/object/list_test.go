@@ -382,6 +382,10 @@ func BenchmarkList(b *testing.B) {
 		l := ListOf(h, &DefaultLimits)
 		l.Set(i*7919%n, ElementOf(text))
 	})
+	run("LPOS", func(h *listHome, _ int) { // of one that is far away
+		l := ListOf(h, &DefaultLimits)
+		l.Find(ElementOf(text), 0, 1000, false, func(int) bool { return false })
+	})
 	var w resp.Writer
 	for _, count := range []int{100, 600} {
 		run(fmt.Sprint("LRANGE", count), func(h *listHome, i int) {

@@ -42,14 +42,23 @@ func (e Element) putEntry(p []byte) {
 
 // entryLen is the length of the entry at the start of p.
 func entryLen(p []byte) int {
-	if b := p[0]; b < pack13BitInt {
-		if b < pack6BitText {
-			return 2
-		}
-		return 2 + int(b&0x3f)
+	if n := p[0] - pack6BitText; n < pack13BitInt-pack6BitText {
+		return 2 + int(n)
 	}
+	return otherEntryLen(p)
+}
+
+// otherEntryLen is entryLen for all but short texts, kept apart so that it can be
+// inlined.
+func otherEntryLen(p []byte) int {
 	packed := PackedLen(p)
 	return packed + lengthBytes(packed)
+}
+
+// entryIs tells whether the entry at the start of p has the given packed element:
+// equal ones are packed alike, and the first bytes say how long they are.
+func entryIs(p, packed []byte) bool {
+	return p[0] == packed[0] && len(p) >= len(packed) && string(p[:len(packed)]) == string(packed)
 }
 
 // entryBefore is where the entry begins that ends at end.

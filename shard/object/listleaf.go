@@ -87,8 +87,73 @@ func (l *ListView) spare(n int) int {
 	if n > listLeafMax {
 		return 0
 	}
-	room := min(max(2*n, l.tree.bytes/8, listRoomMin), listLeafRoom)
+	room := min(max(2*n, l.tree.bytes/8), listLeafRoom)
 	return max(room-listLeafHeader-n, 0)
+}
+
+// An edge is the way to the first or the last leaf of a tree: what a cursor is,
+// for changes that leave the nodes as they are.
+type edge [levelsMax]*branch
+
+// find returns the leaf at one end of a tree, which is not empty.
+func (p *edge) find(t *Tree, front bool) ds.Ref {
+	ref := t.root
+	for level := range t.depth {
+		n := t.node(ref)
+		at := 0
+		if !front {
+			at = n.count() - 1
+		}
+		b := n.entry(at)
+		p[level] = b
+		ref = b.child
+	}
+	return ref
+}
+
+// count is how many elements the leaf has.
+func (p *edge) count(t *Tree) int { return int(p[t.depth-1].count) }
+
+// add counts elements of the leaf.
+func (p *edge) add(t *Tree, delta int) {
+	for _, b := range p[:t.depth] {
+		b.count = uint32(int(b.count) + delta)
+	}
+	t.count += delta
+}
+
+// fits tells whether a leaf has room for size more bytes at one end as it is.
+func (l *ListView) fits(ref ds.Ref, size int, front bool) bool {
+	leaf := l.tree.Leaf(ref)
+	begin, end := listFirst(leaf), len(leaf)
+	if front {
+		return begin-size >= listLeafHeader && end-begin+size <= listLeafMax
+	}
+	return end+size <= min(l.room(ref), listLeafRoom)
+}
+
+// extend returns size more bytes at one end of a leaf that has room for them.
+func (l *ListView) extend(ref ds.Ref, size int, front bool) []byte {
+	leaf := l.tree.Leaf(ref)
+	if front {
+		begin := listFirst(leaf)
+		setListFirst(leaf, begin-size)
+		return leaf[begin-size : begin]
+	}
+	end := len(leaf)
+	l.tree.setUsed(ref, end+size)
+	return l.tree.Leaf(ref)[end:]
+}
+
+// cut takes the entry at one end of a leaf away, which is not its only one.
+func (l *ListView) cut(ref ds.Ref, front bool) {
+	leaf := l.tree.Leaf(ref)
+	if front {
+		begin := listFirst(leaf)
+		setListFirst(leaf, begin+entryLen(leaf[begin:]))
+		return
+	}
+	l.tree.setUsed(ref, entryBefore(leaf, len(leaf)))
 }
 
 // newLeaf makes a leaf of the entries before, of e, if there is one, and of the
@@ -147,17 +212,10 @@ func (l *ListView) openEnd(c *Cursor, size int, front bool) []byte {
 			l.move(c, 0, false)
 		}
 		return nil
-	} else if front && begin-size < listLeafHeader || !front && end+size > l.room(c.Leaf()) {
+	} else if !l.fits(c.Leaf(), size, front) {
 		l.move(c, l.spare(need)+size, front)
-		leaf = t.Leaf(c.Leaf())
-		begin, end = listFirst(leaf), len(leaf)
 	}
-	if front {
-		setListFirst(leaf, begin-size)
-		return leaf[begin-size : begin]
-	}
-	t.setUsed(c.Leaf(), end+size)
-	return t.Leaf(c.Leaf())[end:]
+	return l.extend(c.Leaf(), size, front)
 }
 
 // open makes the old bytes at a place in the run of the cursor's leaf as many as
@@ -288,10 +346,12 @@ func (l *ListView) join(left, right *Cursor) bool {
 // filterEntries takes up to limit entries that equal e out of a run. It returns how long
 // the rest is and how many entries have gone.
 func filterEntries(run []byte, e Element, limit int) (kept, gone int) {
+	var short [64]byte
+	needle := e.AppendPacked(short[:0])
 	from := 0 // what was not copied yet
 	for at := 0; at < len(run) && gone < limit; {
 		n := entryLen(run[at:])
-		if e.PackedIs(run[at:]) {
+		if entryIs(run[at:], needle) {
 			kept += copy(run[kept:], run[from:at])
 			from = at + n
 			gone++
@@ -361,8 +421,8 @@ func (l *ListView) spread() {
 // shrink makes a tree a packed list again when it is half as large as it might be,
 // so that it does not go to and fro.
 func (l *ListView) shrink() {
-	if l.packed || l.tree.depth == 0 {
-		return
+	if l.packed || l.tree.depth != 1 {
+		return // more than one level of nodes: far too large
 	}
 	bytes, count := l.limit()
 	if count > 0 {
