@@ -63,7 +63,7 @@ func zrandmember(c *shard.Call) error {
 		return errLongRange
 	case len(c.Args) > 4 || withScores && !is(c.Args[3], "WITHSCORES"):
 		return resp.ErrSyntax
-	case withScores && (count < -math.MaxInt64/2 || count > math.MaxInt64/2), count < -repeatedMax:
+	case withScores && (count < -math.MaxInt64/2 || count > math.MaxInt64/2):
 		return resp.ErrValueRange
 	}
 	z, key, err := open(c, c.Key())
@@ -72,6 +72,9 @@ func zrandmember(c *shard.Call) error {
 	}
 	if key == nil {
 		return c.Reply.Array(0)
+	}
+	if count < -repeatedMax {
+		return resp.ErrValueRange
 	}
 	answer := func(member object.Element, score float64) bool {
 		pair(c.Reply, member, score, withScores)
