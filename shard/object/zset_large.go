@@ -54,7 +54,8 @@ func prefixOf(text []byte) uint64 {
 	return binary.BigEndian.Uint64(padded[:])
 }
 
-func memberHash(text []byte) uint32 { return uint32(ds.Hash(text) >> 32) }
+// textHash is the hash of a member by its text.
+func textHash(text []byte) uint32 { return uint32(ds.Hash(text) >> 32) }
 
 // memberKey is the key of the item by member at the start of p.
 func memberKey(p []byte) Key {
@@ -82,7 +83,7 @@ func (z *ZSetView) find(text []byte) (p scoredPlace, ok bool) {
 		return p, false
 	}
 	e := ElementOf(text)
-	hash := memberHash(text)
+	hash := textHash(text)
 	c := z.byMember.Seek(Key{Hi: uint64(hash)}, nil)
 	leaf := z.byMember.Leaf(c.Leaf())
 	for at := searchMember(leaf, Key{Hi: uint64(hash)}); ; at += memberItem {
@@ -160,7 +161,7 @@ func (z *ZSetView) add(member []byte, score float64) (was float64, existed bool)
 		}
 	} else {
 		z.home.Change()
-		z.byMember.remember(memberHash(member), bits)
+		z.byMember.remember(textHash(member), bits)
 	}
 	e := ElementOf(member)
 	size := scoreBytes + e.PackedSize()
