@@ -16,7 +16,7 @@ var samples = []engine.Command{{
 	Flags: engine.Read, Keys: engine.OneKey("RO access"),
 	Summary: "Returns members of a sorted set that are chosen at random.",
 	Since:   "6.2.0", Complexity: "O(N) where N is the number of members returned",
-	Syntax: "key options(count [WITHSCORES])",
+	Syntax: "key options[count [WITHSCORES]]",
 	Tips:   []string{"nondeterministic_output"},
 }, {
 	Name: "ZSCAN", Arity: -3, Run: zscan,

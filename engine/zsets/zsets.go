@@ -24,7 +24,7 @@ var members = []engine.Command{{
 	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW update"),
 	Summary: "Adds members to a sorted set, or changes the scores of those that are there.",
 	Since:   "1.2.0", Complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
-	Syntax: "key condition[NX | XX] comparison[GT | LT] [CH] [INCR] data(score:double member) [(score member) ...]",
+	Syntax: "key condition[NX | XX] comparison[GT | LT] change[CH] increment[INCR] data(score:double member) [(score member) ...]",
 	History: []string{
 		"2.4.0: Accepts multiple elements.",
 		"3.0.2: Added the `XX`, `NX`, `CH` and `INCR` options.",
