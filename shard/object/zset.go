@@ -152,7 +152,7 @@ func (z *ZSetView) Remove(member []byte) bool {
 		return false
 	}
 	z.home.Change()
-	z.byMember.forget(p.hash, p.bits)
+	z.byMember.cut(&p.entry, p.entryAt, memberItem, 1, &zsetByMember)
 	z.byScore.cut(&p.leaf, p.at, p.size, 1, &zsetByScore)
 	z.save()
 	return true
