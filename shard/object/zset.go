@@ -87,7 +87,10 @@ func (z *ZSetView) Len() int {
 func (z *ZSetView) Score(member []byte) (score float64, ok bool) {
 	if z.large() {
 		p, ok := z.find(member)
-		return p.score(), ok
+		if !ok {
+			return 0, false
+		}
+		return p.score(), true
 	}
 	p, ok := z.findPacked(ElementOf(member))
 	return p.score, ok

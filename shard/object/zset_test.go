@@ -278,6 +278,9 @@ func checkContents(t *testing.T, z *ZSetView, model zsetModel) {
 		if i >= len(model) || string(member.Append(nil)) != model[i].member || score != model[i].score {
 			t.Fatalf("at rank %d there is %.20q %v", i, member.Append(nil), score)
 		}
+		if score == 0 && math.Signbit(score) {
+			t.Fatal("zero has a sign")
+		}
 		i++
 		return true
 	})
