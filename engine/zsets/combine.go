@@ -17,7 +17,7 @@ const (
 	complexityDiff = "O(N*K)+O(M*log(M)) worst case with N being the size of the first set, K being the number of input sorted sets " +
 		"and M being the number of elements in the resulting sorted set."
 
-	syntaxCombine = "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE aggregate(SUM | MIN | MAX)]"
+	syntaxCombine = "numkeys key [key ...] [WEIGHTS weight:integer [weight ...]] [AGGREGATE aggregate(SUM | MIN | MAX)]"
 )
 
 // intoKey is where the keys of a command stand that stores what it makes of others.

@@ -16,7 +16,7 @@ var samples = []engine.Command{{
 	Flags: engine.Read, Keys: engine.OneKey("RO access"),
 	Summary: "Returns members of a sorted set that are chosen at random.",
 	Since:   "6.2.0", Complexity: "O(N) where N is the number of members returned",
-	Syntax: "key options(count [WITHSCORES])",
+	Syntax: "key options[count [WITHSCORES]]",
 	Tips:   []string{"nondeterministic_output"},
 }, {
 	Name: "ZSCAN", Arity: -3, Run: zscan,
@@ -63,7 +63,7 @@ func zrandmember(c *shard.Call) error {
 		return errLongRange
 	case len(c.Args) > 4 || withScores && !is(c.Args[3], "WITHSCORES"):
 		return resp.ErrSyntax
-	case withScores && (count < -math.MaxInt64/2 || count > math.MaxInt64/2), count < -repeatedMax:
+	case withScores && (count < -math.MaxInt64/2 || count > math.MaxInt64/2):
 		return resp.ErrValueRange
 	}
 	z, key, err := open(c, c.Key())
@@ -72,6 +72,9 @@ func zrandmember(c *shard.Call) error {
 	}
 	if key == nil {
 		return c.Reply.Array(0)
+	}
+	if count < -repeatedMax {
+		return resp.ErrValueRange
 	}
 	answer := func(member object.Element, score float64) bool {
 		pair(c.Reply, member, score, withScores)

@@ -270,7 +270,7 @@ func parseSelection(args [][]byte, free bool, s selection, stored bool) (selecti
 				return s, resp.ErrNotInteger
 			}
 			i += 2
-		case free && is(word, "REV"):
+		case free && !s.reverse && is(word, "REV"):
 			s.reverse = true
 		case free && s.by == byRank && is(word, "BYSCORE"):
 			s.by = byScore

@@ -24,7 +24,7 @@ var members = []engine.Command{{
 	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW update"),
 	Summary: "Adds members to a sorted set, or changes the scores of those that are there.",
 	Since:   "1.2.0", Complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
-	Syntax: "key condition[NX | XX] comparison[GT | LT] [CH] [INCR] data(score:double member) [(score member) ...]",
+	Syntax: "key condition[NX | XX] comparison[GT | LT] change[CH] increment[INCR] data(score:double member) [(score member) ...]",
 	History: []string{
 		"2.4.0: Accepts multiple elements.",
 		"3.0.2: Added the `XX`, `NX`, `CH` and `INCR` options.",
@@ -90,7 +90,11 @@ type addition struct {
 	scores         []float64
 }
 
-func parseAddition(args [][]byte) (a addition, err error) {
+// fewScores backs the scores of an addition while they are few.
+type fewScores [4]float64
+
+// parseAddition reads what ZADD is to do; scores is where the scores go.
+func parseAddition(args [][]byte, scores []float64) (a addition, err error) {
 options:
 	for ; len(args) > 0; args = args[1:] {
 		switch word := args[0]; {
@@ -121,23 +125,26 @@ options:
 	case a.incr && len(args) > 2:
 		return a, errIncrMany
 	}
-	return a, a.parseScores()
+	a.scores, err = appendScores(scores, a.pairs)
+	return a, err
 }
 
-func (a *addition) parseScores() error {
-	a.scores = make([]float64, len(a.pairs)/2)
-	for i := range a.scores {
-		var ok bool
-		if a.scores[i], ok = resp.ParseFloat(a.pairs[2*i]); !ok {
-			return resp.ErrNotFloat
+// appendScores reads the scores of pairs of a score and a member.
+func appendScores(scores []float64, pairs [][]byte) ([]float64, error) {
+	for i := 0; i < len(pairs); i += 2 {
+		score, ok := resp.ParseFloat(pairs[i])
+		if !ok {
+			return nil, resp.ErrNotFloat
 		}
+		scores = append(scores, score)
 	}
-	return nil
+	return scores, nil
 }
 
 // ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]
 func zadd(c *shard.Call) error {
-	a, err := parseAddition(c.Args[2:])
+	var space fewScores
+	a, err := parseAddition(c.Args[2:], space[:0])
 	if err != nil {
 		return err
 	}
@@ -146,10 +153,12 @@ func zadd(c *shard.Call) error {
 
 // ZINCRBY key increment member
 func zincrby(c *shard.Call) error {
-	a := addition{incr: true, pairs: c.Args[2:]}
-	if err := a.parseScores(); err != nil {
+	var space fewScores
+	scores, err := appendScores(space[:0], c.Args[2:])
+	if err != nil {
 		return err
 	}
+	a := addition{incr: true, pairs: c.Args[2:], scores: scores}
 	return a.run(c)
 }
 

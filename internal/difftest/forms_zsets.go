@@ -1,13 +1,11 @@
 package difftest
 
-// ZSets are the commands on sorted sets. Scores are such as Redis 7.0, which
-// prints 17 digits, and later ones print alike; see score.
+// ZSets are the commands on sorted sets.
 var ZSets = Family{"zsets", []string{
 	"10*ZADD key (score member)...",
 	"3*ZADD key [NX|XX|GT|LT] [CH] (score member)...",
 	"2*ZADD key (NX|XX|GT|LT|CH|INCR)... score member",
 	"2*ZADD key [NX|XX|GT|LT] INCR score member",
-	"ZADD key float member",
 	"3*ZADD key (0 member)...",
 	"4*ZINCRBY key score member",
 	"4*ZREM key member...",
@@ -50,5 +48,6 @@ var ZSets = Family{"zsets", []string{
 	"ZRANDMEMBER key (0|1000|word) [WITHSCORES]",
 	"ZSCAN key 0 COUNT 1000",
 	"ZSCAN key 0 [MATCH pattern] COUNT 100000",
-	"ZSCAN key (0|word) [MATCH pattern] [COUNT count]",
+	"ZSCAN key word COUNT 1000",
+	"ZSCAN key 0 (MATCH pattern|COUNT 1000|word)... COUNT 1000",
 }}

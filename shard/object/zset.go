@@ -87,7 +87,10 @@ func (z *ZSetView) Len() int {
 func (z *ZSetView) Score(member []byte) (score float64, ok bool) {
 	if z.large() {
 		p, ok := z.find(member)
-		return p.score(), ok
+		if !ok {
+			return 0, false
+		}
+		return p.score(), true
 	}
 	p, ok := z.findPacked(ElementOf(member))
 	return p.score, ok
@@ -152,7 +155,7 @@ func (z *ZSetView) Remove(member []byte) bool {
 		return false
 	}
 	z.home.Change()
-	z.byMember.forget(p.hash, p.bits)
+	z.byMember.cut(&p.entry, p.entryAt, memberItem, 1, &zsetByMember)
 	z.byScore.cut(&p.leaf, p.at, p.size, 1, &zsetByScore)
 	z.save()
 	return true
@@ -180,7 +183,7 @@ func (z *ZSetView) RemoveRange(from, to int) {
 		end, count := at, min(left, c.Count()-offset)
 		for range count {
 			member, size := Unpack(leaf[end+scoreBytes:])
-			z.byMember.forget(memberHash(member.Bytes(scratch[:0])), scoredBits(leaf[end:]))
+			z.byMember.forget(textHash(member.Bytes(scratch[:0])), scoredBits(leaf[end:]))
 			end += scoreBytes + size
 		}
 		z.byScore.cut(&c, at, end-at, count, &zsetByScore)

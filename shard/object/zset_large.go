@@ -54,6 +54,9 @@ func prefixOf(text []byte) uint64 {
 	return binary.BigEndian.Uint64(padded[:])
 }
 
+// textHash is the hash of a member by its text.
+func textHash(text []byte) uint32 { return uint32(ds.Hash(text) >> 32) }
+
 // memberKey is the key of the item by member at the start of p.
 func memberKey(p []byte) Key {
 	return Key{uint64(binary.LittleEndian.Uint32(p)), binary.LittleEndian.Uint64(p[4:])}
@@ -64,12 +67,16 @@ func putMember(p []byte, hash uint32, bits uint64) {
 	binary.LittleEndian.PutUint64(p[4:], bits)
 }
 
-// A scoredPlace is where a member stands in the tree by score, or belongs.
+// A scoredPlace is where a member stands in the tree by score, or belongs; of one
+// that was found, also where its item by member is.
 type scoredPlace struct {
-	hash            uint32
 	bits            uint64
 	leaf            Cursor
 	at, size, index int
+
+	hash    uint32
+	entry   Cursor
+	entryAt int
 }
 
 func (p *scoredPlace) score() float64 { return scoreOfBits(p.bits) }
@@ -80,7 +87,7 @@ func (z *ZSetView) find(text []byte) (p scoredPlace, ok bool) {
 		return p, false
 	}
 	e := ElementOf(text)
-	hash := memberHash(text)
+	hash := textHash(text)
 	c := z.byMember.Seek(Key{Hi: uint64(hash)}, nil)
 	leaf := z.byMember.Leaf(c.Leaf())
 	for at := searchMember(leaf, Key{Hi: uint64(hash)}); ; at += memberItem {
@@ -95,7 +102,7 @@ func (z *ZSetView) find(text []byte) (p scoredPlace, ok bool) {
 			return p, false
 		}
 		if p, ok = z.locate(k.Lo, text, e); ok {
-			p.hash = hash
+			p.hash, p.entry, p.entryAt = hash, c, at
 			return p, true
 		}
 	}
@@ -143,7 +150,7 @@ func (z *ZSetView) seekScore(bits uint64) (c Cursor, at, index int) {
 
 // add is Add to a large sorted set.
 func (z *ZSetView) add(member []byte, score float64) (was float64, existed bool) {
-	bits := orderedBits(score)
+	bits, e := orderedBits(score), ElementOf(member)
 	p, existed := z.find(member)
 	if existed {
 		if p.bits == bits {
@@ -151,16 +158,19 @@ func (z *ZSetView) add(member []byte, score float64) (was float64, existed bool)
 		}
 		was = p.score()
 		z.home.Change()
-		z.byScore.cut(&p.leaf, p.at, p.size, 1, &zsetByScore)
-		if !z.byMember.rescore(p.hash, p.bits, bits) {
-			z.byMember.forget(p.hash, p.bits)
+		if !z.byMember.rescore(&p, bits) {
+			z.byMember.cut(&p.entry, p.entryAt, memberItem, 1, &zsetByMember)
 			z.byMember.remember(p.hash, bits)
 		}
+		if z.byScore.shift(&p, bits, e) {
+			z.save()
+			return was, true
+		}
+		z.byScore.cut(&p.leaf, p.at, p.size, 1, &zsetByScore)
 	} else {
 		z.home.Change()
-		z.byMember.remember(memberHash(member), bits)
+		z.byMember.remember(textHash(member), bits)
 	}
-	e := ElementOf(member)
 	size := scoreBytes + e.PackedSize()
 	var item []byte
 	var c Cursor
@@ -227,18 +237,51 @@ func (t *Tree) forget(hash uint32, bits uint64) {
 	t.cut(&c, searchMember(t.Leaf(c.Leaf()), key), memberItem, 1, &zsetByMember)
 }
 
-// rescore changes the score of an item of the tree by member where it stands, if
-// its neighbours show that it may stay there.
-func (t *Tree) rescore(hash uint32, was, bits uint64) bool {
-	key := Key{uint64(hash), was}
-	c := t.Seek(key, nil)
-	leaf := t.Leaf(c.Leaf())
-	at := searchMember(leaf, key)
-	if at == 0 || at+memberItem == len(leaf) ||
-		memberKey(leaf[at-memberItem:]).Hi == key.Hi || memberKey(leaf[at+memberItem:]).Hi == key.Hi {
+// rescore changes the score of a found member's item in the tree by member where
+// it stands, if its neighbours show that it may stay there.
+func (t *Tree) rescore(p *scoredPlace, bits uint64) bool {
+	leaf, at := t.Leaf(p.entry.Leaf()), p.entryAt
+	if at == 0 || at+memberItem == len(leaf) {
 		return false
 	}
-	putMember(leaf[at:], hash, bits)
+	hash := uint64(p.hash)
+	if memberKey(leaf[at-memberItem:]).Hi == hash || memberKey(leaf[at+memberItem:]).Hi == hash {
+		return false
+	}
+	putMember(leaf[at:], p.hash, bits)
+	return true
+}
+
+// shift changes the score of a found member in the tree by score, if it keeps its
+// leaf and neither is at an end of that nor comes to be there.
+func (t *Tree) shift(p *scoredPlace, bits uint64, e Element) bool {
+	leaf := t.Leaf(p.leaf.Leaf())
+	end := p.at + p.size
+	if p.at == 0 || end == len(leaf) {
+		return false
+	}
+	to := 0
+	for to < len(leaf) {
+		other := scoredBits(leaf[to:])
+		member, size := Unpack(leaf[to+scoreBytes:])
+		if to != p.at && (other > bits || other == bits && member.Compare(e) > 0) {
+			break
+		}
+		to += scoreBytes + size
+	}
+	if to == 0 || to == len(leaf) {
+		return false
+	}
+	var space [zsetLeafMax]byte
+	item := space[:copy(space[:], leaf[p.at:end])]
+	binary.LittleEndian.PutUint64(item, bits)
+	if to > p.at {
+		copy(leaf[p.at:], leaf[end:to])
+		to -= len(item)
+	} else {
+		copy(leaf[to+len(item):], leaf[to:p.at])
+	}
+	copy(leaf[to:], item)
 	return true
 }
 

@@ -49,7 +49,7 @@ func (z *ZSetView) check() {
 		invariant.Assert(score >= lastScore, "scores out of order")
 		invariant.Assert(count == 0 || score > lastScore || last.Compare(member) < 0, "members out of order")
 		last, lastScore = ElementOf(member.Append(nil)), score
-		hashes[[2]uint64{uint64(memberHash(member.Append(nil))), orderedBits(score)}]++
+		hashes[[2]uint64{uint64(textHash(member.Append(nil))), orderedBits(score)}]++
 		count++
 		return true
 	}
@@ -277,6 +277,9 @@ func checkContents(t *testing.T, z *ZSetView, model zsetModel) {
 	z.Range(0, z.Len()-1, false, func(member Element, score float64) bool {
 		if i >= len(model) || string(member.Append(nil)) != model[i].member || score != model[i].score {
 			t.Fatalf("at rank %d there is %.20q %v", i, member.Append(nil), score)
+		}
+		if score == 0 && math.Signbit(score) {
+			t.Fatal("zero has a sign")
 		}
 		i++
 		return true
