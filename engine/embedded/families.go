@@ -4,10 +4,15 @@ import (
 	"hyperkv/engine"
 	"hyperkv/engine/bitmap"
 	"hyperkv/engine/connection"
+	"hyperkv/engine/hashes"
+	"hyperkv/engine/hyperloglog"
 	"hyperkv/engine/keys"
+	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
 	"hyperkv/engine/streams"
+	"hyperkv/engine/sets"
 	"hyperkv/engine/strings"
+	"hyperkv/engine/zsets"
 )
 
 // Families are all commands of HyperKV.
@@ -15,6 +20,11 @@ func Families() []engine.Family {
 	return []engine.Family{
 		strings.Family,
 		bitmap.Family,
+		lists.Family,
+		hashes.Family,
+		sets.Family,
+		zsets.Family,
+		hyperloglog.Family,
 		keys.Family,
 		streams.Family,
 		server.Family,

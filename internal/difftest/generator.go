@@ -103,6 +103,10 @@ func (g *generator) next(conn int) Step {
 			if len(args) > 3 && strings.EqualFold(args[1], "KILL") && strings.EqualFold(args[2], "NAME") {
 				continue // a filter that the reference does not have yet, and it might hit us
 			}
+		case "ZRANK", "ZREVRANK":
+			if len(args) == 4 {
+				continue // an option that the reference does not have yet, so it is another arity
+			}
 		}
 		return Step{Conn: conn, Args: args, Fuse: fuse}
 	}

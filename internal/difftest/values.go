@@ -15,11 +15,17 @@ func init() { // breaks the cycle classes → generator → forms → classes
 	classes = map[string]class{
 		"key":         func(g *generator) string { return pick(g, keys) },
 		"value":       value,
+		"element":     element,
+		"item":        item,
+		"sketch":      func(g *generator) string { return "sketch:" + pick(g, bits[:2]) },
 		"word":        func(g *generator) string { return pick(g, words) },
 		"number":      number,
+		"member":      member,
 		"float":       float,
 		"small":       func(g *generator) string { return pick(g, []string{"0", "1", "2", "3", "-1", "x"}) },
 		"index":       index,
+		"rank":        func(g *generator) string { return pick(g, ranks) },
+		"maxlen":      func(g *generator) string { return pick(g, maxLens) },
 		"offset":      offset,
 		"bit":         func(g *generator) string { return pick(g, bits) },
 		"bitoffset":   bitOffset,
@@ -40,6 +46,9 @@ func init() { // breaks the cycle classes → generator → forms → classes
 		"idbound":     streamBound,
 		"group":       func(g *generator) string { return pick(g, streamGroups) },
 		"consumer":    func(g *generator) string { return pick(g, streamConsumers) },
+		"score":       score,
+		"bound":       bound,
+		"textbound":   func(g *generator) string { return pick(g, textBounds) },
 	}
 }
 
@@ -78,7 +87,10 @@ var (
 	dbs        = []string{"0", "0", "0", "1", "1", "1", "2", "3", "15", "16", "-1", "x", "", "9223372036854775808"}
 	patterns   = []string{"*", "*", "a*", "?", "user:[12]", "[^a]*", "\\*", "{t}*", "", "*1", "[a-c]", "[", "a**b", "nosuch"}
 	counts     = []string{"1", "2", "10", "1000", "0", "-1", "x"}
+	ranks      = []string{"1", "1", "2", "3", "-1", "-1", "-2", "9", "0", "9223372036854775807", "-9223372036854775808", "x"}
+	maxLens    = []string{"1", "2", "3", "5", "0", "1000", "9223372036854775807", "-1", "x"}
 	types      = []string{"string", "list", "STRING", "nosuch", ""}
+	textBounds = []string{"-", "+", "[b", "(b", "[", "(", "[member:1", "(member:2", "", "b", "+x", "-\x00"}
 	protocols  = []string{"2", "3", "1", "4", "x", "", "-3"}
 )
 
@@ -100,6 +112,33 @@ func value(g *generator) string {
 		return pick(g, []string{"", "\x00", "\x00\x00\x00", "\xff\xff", "\xff\x0f\xf0", "\r\n", "\"'\\", "ünï", "$-1\r\n"})
 	default:
 		return text(g, g.rand.IntN(12))
+	}
+}
+
+// item is one of few, so that a list has some twice; a few are long enough to
+// make it a large one.
+func item(g *generator) string {
+	switch g.rand.IntN(12) {
+	case 0:
+		return pick(g, []string{"", "-1", "127", "128", "-4097", "70000", "01", "1.0", "\x00"})
+	case 1:
+		return text(g, pickInt(g, []int{62, 63, 64, 126, 127, 600, 3000, 4095, 4096, 9000}))
+	default:
+		return pick(g, []string{"a", "b", "c", "d", "1", "2"})
+	}
+}
+
+// member is one of few, so that collections have some in common.
+func member(g *generator) string {
+	switch g.rand.IntN(10) {
+	case 0:
+		return pick(g, []string{"", "\x00", "01", "-0", "1.0", "-1", "70000", "-5000000000", "member\r\n"})
+	case 1:
+		return text(g, 60+g.rand.IntN(10)) // members of packed collections have up to 64 bytes
+	case 2, 3, 4:
+		return text(g, 1+g.rand.IntN(3))
+	default:
+		return strconv.Itoa(g.rand.IntN(24))
 	}
 }
 
@@ -130,6 +169,36 @@ func float(g *generator) string {
 		return strconv.FormatFloat(math.Round(g.rand.NormFloat64()*1e4)/100, 'f', -1, 64)
 	default:
 		return strconv.FormatFloat(g.rand.NormFloat64()*1e3, 'f', g.rand.IntN(12), 64)
+	}
+}
+
+// score is mostly one of few numbers, so that there are ties.
+func score(g *generator) string {
+	switch g.rand.IntN(16) {
+	case 0:
+		return float(g)
+	case 1:
+		return strconv.Itoa(int(g.rand.Int32()))
+	case 2, 3:
+		return strconv.FormatFloat(float64(g.rand.IntN(80)-40)/8, 'f', -1, 64)
+	default:
+		return strconv.Itoa(g.rand.IntN(12) - 4)
+	}
+}
+
+// bound is an end of a range of scores.
+func bound(g *generator) string {
+	switch g.rand.IntN(12) {
+	case 0:
+		return pick(g, []string{"", "(", " 1", "1 ", "(x", "nan", "1e5000", "(-1e5000", "1e-5000", "1\x002", "((1", "infinity"})
+	case 1, 2:
+		return "-inf"
+	case 3, 4:
+		return "+inf"
+	case 5, 6, 7:
+		return "(" + strconv.Itoa(g.rand.IntN(12)-4)
+	default:
+		return strconv.Itoa(g.rand.IntN(12) - 4)
 	}
 }
 
