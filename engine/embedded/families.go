@@ -9,8 +9,8 @@ import (
 	"hyperkv/engine/keys"
 	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
-	"hyperkv/engine/streams"
 	"hyperkv/engine/sets"
+	"hyperkv/engine/streams"
 	"hyperkv/engine/strings"
 	"hyperkv/engine/zsets"
 )

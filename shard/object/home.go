@@ -25,6 +25,13 @@ type Home interface {
 	SetMemberDeadline(at int64)
 }
 
+// A SelectiveHome is a Home that can be told of a change which is nothing to those
+// who watch the key, or to those who wait for it, as Redis' streams have them.
+type SelectiveHome interface {
+	Home
+	ChangeFor(watchers, waiters bool)
+}
+
 // Limits are the sizes up to which collections are kept packed, and the sizes of
 // their nodes: Redis' settings of the same names. A Limits is immutable.
 type Limits struct {

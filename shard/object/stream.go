@@ -53,6 +53,21 @@ func StreamOf(h Home, l *Limits) StreamView {
 	}
 }
 
+// Whom a change of a stream concerns. New entries are what clients wait for, and
+// those who watch the key see that there are more or less of them. Groups, and what
+// is pending in them, change all the time while they are read: that is nobody's
+// affair, except that those who wait in a group have to learn that it is gone.
+func (s *StreamView) changeEntries(more bool) { s.changeFor(true, more) }
+func (s *StreamView) changeGroups(less bool)  { s.changeFor(false, less) }
+
+func (s *StreamView) changeFor(watchers, waiters bool) {
+	if h, ok := s.home.(SelectiveHome); ok {
+		h.ChangeFor(watchers, waiters)
+		return
+	}
+	s.home.Change()
+}
+
 // save stores the states of the trees after a change.
 func (s *StreamView) save() {
 	root := s.home.Root()
@@ -87,7 +102,7 @@ func (s *StreamView) addBlocks(n int) {
 // SetMeta changes what LastID, MaxDeletedID and Added answer. The last ID must
 // not be below that of an entry.
 func (s *StreamView) SetMeta(last, maxDeleted StreamID, added int64) {
-	s.home.Change()
+	s.changeGroups(false) // which read on from there
 	root := s.home.Root()
 	writeID(root[streamLastAt:], last)
 	writeID(root[streamDeletedAt:], maxDeleted)

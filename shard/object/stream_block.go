@@ -165,7 +165,7 @@ func (s *StreamView) full(b *block, count, bytes int) bool {
 // LastID, which it becomes.
 func (s *StreamView) Append(id StreamID, pairs [][]byte) {
 	invariant.Assert(s.LastID().Less(id), "an entry is added before the end of a stream")
-	s.home.Change()
+	s.changeEntries(true)
 	var space [512]byte
 	packed := space[:0]
 	bytes := 0
@@ -383,7 +383,7 @@ func (s *StreamView) Delete(id StreamID) bool {
 	if !found {
 		return false
 	}
-	s.home.Change()
+	s.changeEntries(false)
 	s.cut(&c, at, next, 1)
 	if root := s.home.Root(); s.MaxDeletedID().Less(id) {
 		writeID(root[streamDeletedAt:], id)

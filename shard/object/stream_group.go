@@ -137,7 +137,7 @@ func (s *StreamView) EachGroup(f func(g *StreamGroup) bool) {
 // AddGroup makes a group that is not there. read is how many entries it has read,
 // below 0 when nobody knows.
 func (s *StreamView) AddGroup(name []byte, last StreamID, read int64) StreamGroup {
-	s.home.Change()
+	s.changeGroups(false)
 	c, found := seekName(&s.groups, name, groupNameAt)
 	invariant.Assert(!found, "a group is added twice")
 	ref := s.groups.NewLeaf(groupNameAt+len(name), 0)
@@ -158,7 +158,7 @@ func (s *StreamView) RemoveGroup(name []byte) bool {
 	if !found {
 		return false
 	}
-	s.home.Change()
+	s.changeGroups(true)
 	freeGroup(&s.groups, c.Leaf(), int(^uint(0)>>1))
 	s.groups.FreeLeaf(c.Leaf())
 	c.Remove()
@@ -177,7 +177,7 @@ func (g *StreamGroup) Read() int64 { return int64(binary.LittleEndian.Uint64(g.l
 
 // SetRead says up to which ID the group has read, and how many entries that were.
 func (g *StreamGroup) SetRead(last StreamID, read int64) {
-	g.stream.home.Change()
+	g.stream.changeGroups(false)
 	leaf := g.leaf()
 	writeID(leaf[groupLastAt:], last)
 	binary.LittleEndian.PutUint64(leaf[groupReadAt:], uint64(read))
@@ -252,7 +252,7 @@ func (g *StreamGroup) EachConsumer(f func(c StreamConsumer) bool) {
 // AddConsumer makes a consumer that is not there; the times are those of SetSeen
 // and SetActive.
 func (g *StreamGroup) AddConsumer(name []byte, seen, active int64) StreamConsumer {
-	g.stream.home.Change()
+	g.stream.changeGroups(false)
 	at, found := seekName(&g.consumers, name, consumerNameAt)
 	invariant.Assert(!found, "a consumer is added twice")
 	number := binary.LittleEndian.Uint32(g.leaf()[groupNextAt:])
@@ -278,7 +278,7 @@ func (g *StreamGroup) RemoveConsumer(name []byte) (pending int, found bool) {
 	if !found {
 		return 0, false
 	}
-	g.stream.home.Change()
+	g.stream.changeGroups(false)
 	c := StreamConsumer{g, at.Leaf()}
 	own := c.tree()
 	pending = own.Len()

@@ -288,7 +288,7 @@ func (g *StreamGroup) LastPending() StreamID {
 
 // AddPending makes an entry pending, for its consumer and no other any more.
 func (g *StreamGroup) AddPending(p *StreamPending) {
-	g.stream.home.Change()
+	g.stream.changeGroups(false)
 	was, found := g.FindPending(p.ID)
 	putPending(&g.pending, true, p)
 	g.save()
@@ -310,7 +310,7 @@ func (g *StreamGroup) RemovePending(id StreamID) bool {
 	if !found {
 		return false
 	}
-	g.stream.home.Change()
+	g.stream.changeGroups(false)
 	removePending(&g.pending, true, id)
 	g.dropID(&was)
 	g.save()

@@ -42,7 +42,7 @@ func (s *StreamView) Trim(t *StreamTrim) (removed int) {
 			break
 		}
 		if s.trimsAll(t, &c) {
-			s.home.Change()
+			s.changeEntries(false)
 			s.cut(&c, 0, 0, entries)
 			removed += entries
 			continue
@@ -61,7 +61,7 @@ func (s *StreamView) Trim(t *StreamTrim) (removed int) {
 			gone++
 		}
 		if gone > 0 {
-			s.home.Change()
+			s.changeEntries(false)
 			s.cut(&c, b.first, at, gone)
 			removed += gone
 		}
@@ -141,7 +141,7 @@ func (s *StreamView) deleteTrimmed(id StreamID, references References) bool {
 	if !found {
 		return false
 	}
-	s.home.Change()
+	s.changeEntries(false)
 	s.cut(&c, at, next, 1)
 	s.save()
 	return true
