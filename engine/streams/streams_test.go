@@ -1,89 +1,13 @@
 package streams
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
-	"hyperkv/engine"
 	"hyperkv/internal/clock"
-	"hyperkv/internal/testkit"
-	"hyperkv/resp"
-	"hyperkv/shard"
+	"hyperkv/internal/familykit"
 )
-
-// stand runs the handlers of this family on a shard of its own, and notes what
-// they record and announce.
-type stand struct {
-	t     testing.TB
-	set   *shard.Set
-	table *engine.Table
-	clock *clock.Manual
-	reply resp.Writer
-
-	effects, events []string
-}
-
-func newStand(t testing.TB, notes bool) *stand {
-	t.Helper()
-	table, err := engine.NewTable(Family)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := &stand{t: t, table: table, clock: clock.NewManual(5000)}
-	hooks := shard.Hooks{}
-	if notes {
-		hooks = shard.Hooks{
-			Effects: func(_ []*shard.Shard, effects []shard.Effect) {
-				for _, e := range effects {
-					words := make([]string, len(e.Args))
-					for i, arg := range e.Args {
-						words[i] = string(arg)
-					}
-					st.effects = append(st.effects, strings.Join(words, " "))
-				}
-			},
-			Event: func(_ *shard.Shard, _ int, class shard.EventClass, name string, key []byte) {
-				st.events = append(st.events, fmt.Sprintf("%c %s %s", class, name, key))
-			},
-		}
-	}
-	st.set = shard.NewSet(shard.Options{
-		Shards: 1, Databases: 1, Commands: len(table.All()), Seed: 1, Inline: true, Clock: st.clock, Hooks: hooks,
-	})
-	t.Cleanup(st.set.Close)
-	return st
-}
-
-// run runs a command, which must succeed.
-func (st *stand) run(line string) {
-	st.t.Helper()
-	words, err := testkit.Split(line)
-	if err != nil {
-		st.t.Fatal(err)
-	}
-	args := make([][]byte, len(words))
-	for i, word := range words {
-		args[i] = []byte(word)
-	}
-	command := st.table.Lookup(args[0])
-	if len(command.Subcommands) > 0 {
-		command = command.Subcommand(args[1])
-	}
-	s := st.set.Shards[0]
-	for !s.Enter() {
-	}
-	defer s.Exit()
-	c := s.Call()
-	st.reply.Reset()
-	c.Reply, c.Now = &st.reply, st.clock.NowMillis()
-	c.Begin(0, args)
-	c.Execute(command.Run, 0)
-	if v, _, err := resp.ReadValue(st.reply.Buf); err != nil || v.Err() != nil {
-		st.t.Fatalf("%s: %v %v", line, v, err)
-	}
-}
 
 // What is recorded and announced of a command: nothing when nothing changed.
 func TestEffectsAndEvents(t *testing.T) {
@@ -149,19 +73,21 @@ func TestEffectsAndEvents(t *testing.T) {
 		{read, "XACKDEL s g ACKED IDS 1 1-1", []string{"XACKDEL s g ACKED IDS 1 1-1"}, []string{"t xdel s"}},
 		{read, "XACKDEL s g IDS 1 9-9", nil, nil},
 	} {
-		st := newStand(t, true)
+		h := familykit.NewHandlers(t, familykit.Options{Clock: clock.NewManual(5000), Record: true}, Family)
+		c := h.Client(t)
 		for line := range strings.SplitSeq(test.before, "; ") {
 			if line != "" {
-				st.run(line)
+				c.Must(strings.Fields(line)...)
 			}
 		}
-		st.effects, st.events = nil, nil
-		st.run(test.command)
-		if !slices.Equal(st.effects, test.effects) {
-			t.Errorf("%s%s: effects %q, want %q", test.before, test.command, st.effects, test.effects)
+		h.Take()
+		c.Must(strings.Fields(test.command)...)
+		told := h.Take()
+		if !slices.Equal(told.Effects, test.effects) {
+			t.Errorf("%s%s: effects %q, want %q", test.before, test.command, told.Effects, test.effects)
 		}
-		if !slices.Equal(st.events, test.events) {
-			t.Errorf("%s%s: events %q, want %q", test.before, test.command, st.events, test.events)
+		if !slices.Equal(told.Events, test.events) {
+			t.Errorf("%s%s: events %q, want %q", test.before, test.command, told.Events, test.events)
 		}
 	}
 }
@@ -197,27 +123,12 @@ func TestParseID(t *testing.T) {
 
 // What clients send all the time must not make garbage.
 func TestAllocations(t *testing.T) {
-	st := newStand(t, false)
-	st.run("XADD s 1-1 n 1")
-	st.run("XGROUP CREATE s g 0")
-	s := st.set.Shards[0]
-	for !s.Enter() {
-	}
-	defer s.Exit()
-	c := s.Call()
-	c.Reply, c.Now = &st.reply, st.clock.NowMillis()
+	c := familykit.NewHandlers(t, familykit.Options{}, Family).Client(t)
+	c.Must("XADD", "s", "1-1", "n", "1")
+	c.Must("XGROUP", "CREATE", "s", "g", "0")
 	f := func(most float64, line string) {
 		t.Helper()
-		words := [][]byte{}
-		for _, word := range strings.Fields(line) {
-			words = append(words, []byte(word))
-		}
-		run := st.table.Lookup(words[0]).Run
-		if n := testing.AllocsPerRun(100, func() {
-			st.reply.Reset()
-			c.Begin(0, words)
-			c.Execute(run, 0)
-		}); n > most {
+		if n := c.Allocations(line); n > most {
 			t.Errorf("%s: %v allocations", line, n)
 		}
 	}

@@ -108,7 +108,7 @@ func (g *StreamGroup) leaf() []byte { return g.stream.groups.Leaf(g.ref) }
 // Groups is how many groups there are.
 func (s *StreamView) Groups() int { return s.groups.Len() }
 
-// StreamGroup finds a group by its name.
+// Group finds a group by its name.
 func (s *StreamView) Group(name []byte) (g StreamGroup, found bool) {
 	c, found := seekName(&s.groups, name, groupNameAt)
 	if !found {
@@ -255,20 +255,34 @@ func (g *StreamGroup) AddConsumer(name []byte, seen, active int64) StreamConsume
 	g.stream.changeGroups(false)
 	at, found := seekName(&g.consumers, name, consumerNameAt)
 	invariant.Assert(!found, "a consumer is added twice")
-	number := binary.LittleEndian.Uint32(g.leaf()[groupNextAt:])
-	binary.LittleEndian.PutUint32(g.leaf()[groupNextAt:], number+1)
+	number := g.nextNumber()
 	ref := g.consumers.NewLeaf(consumerNameAt+len(name), 0)
 	leaf := g.consumers.Leaf(ref)
 	clear(leaf[:consumerNameAt])
 	binary.LittleEndian.PutUint32(leaf[consumerNumberAt:], number)
 	copy(leaf[consumerNameAt:], name)
 	insertName(&g.consumers, &at, ref, name, consumerNameAt)
-	g.numbers.Append(ref, Key{Hi: uint64(number)}, 1)
+	insertNumber(&g.numbers, ref, number)
 	g.save()
 	c := StreamConsumer{g, ref}
 	c.SetSeen(seen)
 	c.SetActive(active)
 	return c
+}
+
+// nextNumber is a number that no consumer has: the next one, until all have been
+// given once.
+func (g *StreamGroup) nextNumber() (number uint32) {
+	p := g.leaf()[groupNextAt:]
+	if number = binary.LittleEndian.Uint32(p); number < math.MaxUint32 {
+		binary.LittleEndian.PutUint32(p, number+1)
+		return number
+	}
+	number = 0
+	for c := g.numbers.First(); c.Valid() && c.Key().Hi == uint64(number); c.Next() {
+		number++
+	}
+	return number
 }
 
 // RemoveConsumer removes a consumer with all that is pending for it, and returns

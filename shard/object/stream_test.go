@@ -2,6 +2,7 @@ package object
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -430,4 +431,24 @@ func (m *streamModel) step(t *testing.T, h *streamHome, l *Limits, r *rand.Rand)
 		g.SetRead(m.last, int64(at))
 		want.last, want.read = m.last, int64(at)
 	}
+}
+
+// The numbers of consumers are used again when there are no others left.
+func TestConsumerNumbers(t *testing.T) {
+	var arena ds.Arena
+	defer arena.Close()
+	h := newStreamHome(&arena)
+	s := StreamOf(h, &DefaultLimits)
+	g := s.AddGroup([]byte("g"), StreamID{}, 0)
+	binary.LittleEndian.PutUint32(g.leaf()[groupNextAt:], 2)
+	g.AddConsumer([]byte("two"), 0, 0)
+	binary.LittleEndian.PutUint32(g.leaf()[groupNextAt:], math.MaxUint32-1)
+	g.AddConsumer([]byte("last"), 0, 0)
+	for i, want := range []uint32{0, 1, 3, 4} {
+		if c := g.AddConsumer([]byte{byte(i)}, 0, 0); c.Number() != want {
+			t.Errorf("consumer %d has the number %d, want %d", i, c.Number(), want)
+		}
+	}
+	s.check()
+	h.free(100)
 }
