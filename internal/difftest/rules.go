@@ -205,6 +205,7 @@ var newerErrors = []struct{ command, text string }{
 	{"BITCOUNT", "ERR "},
 	{"BITPOS", "ERR "},
 	{"HELLO", "ERR "},
+	{"HSCAN", "ERR invalid cursor"},
 }
 
 // newer says whether two replies differ because the reference is older than what
