@@ -102,17 +102,41 @@ func (l *lab) dataset(t testing.TB) []string {
 		}
 		for _, e := range v.Elems {
 			key := string(e.Str)
-			encoding, value := must(t, c, "OBJECT", "ENCODING", key), must(t, c, "GET", key)
+			c.Do("HRANDFIELD", key) // removes what has expired, maybe all
+			kind := must(t, c, "TYPE", key)
+			if kind == "none" {
+				continue
+			}
+			encoding, value := must(t, c, "OBJECT", "ENCODING", key), l.value(t, c, kind, key)
 			if n, err := strconv.ParseInt(strings.Trim(value, `"`), 10, 64); err == nil && encoding == `"embstr"` && value == strconv.Quote(strconv.FormatInt(n, 10)) {
 				// INCRBYFLOAT leaves text where its effect, which as in Redis is SET, leaves an integer.
 				encoding = `"int"`
 			}
-			all = append(all, fmt.Sprintf("%d %q: %s %s until %s, %s", db, key, must(t, c, "TYPE", key),
+			all = append(all, fmt.Sprintf("%d %q: %s %s until %s, %s", db, key, kind,
 				encoding, must(t, c, "PEXPIRETIME", key), value))
 		}
 	}
 	slices.Sort(all)
 	return all
+}
+
+// value is what a key holds.
+func (l *lab) value(t testing.TB, c *engine.Client, kind, key string) string {
+	t.Helper()
+	if kind != "hash" {
+		return must(t, c, "GET", key)
+	}
+	v, err := c.Do("HGETALL", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields []string
+	for i := 0; i < len(v.Elems); i += 2 {
+		field := string(v.Elems[i].Str)
+		fields = append(fields, fmt.Sprintf("%q: %q until %s", field, v.Elems[i+1].Str, must(t, c, "HPEXPIRETIME", key, "FIELDS", "1", field)))
+	}
+	slices.Sort(fields)
+	return strings.Join(fields, ", ")
 }
 
 // replay does what a record says, and each of it has to work.
@@ -156,7 +180,14 @@ func (r *record) String() string {
 // families whose random commands change data, and what makes transactions of them.
 // Connections that end, or fall silent, prove nothing here.
 var changing = []difftest.Family{
-	difftest.Strings, difftest.Bitmaps, difftest.Generic, difftest.Expiry, difftest.Transactions,
+	difftest.Strings, difftest.Bitmaps, difftest.Generic, difftest.Expiry, difftest.Transactions, difftest.Hashes,
+	{Name: "fields", Forms: []string{
+		"3*HEXPIRE key seconds [NX|XX|GT|LT] FIELDS 1 field", "3*HPEXPIRE key millis FIELDS 2 field field",
+		"HEXPIREAT key unix FIELDS 1 field", "2*HPEXPIREAT key unixmillis [NX|XX|GT|LT] FIELDS 2 field field",
+		"HPERSIST key FIELDS 2 field field", "2*HGETEX key [EX seconds|PX millis|PXAT unixmillis|PERSIST] FIELDS 2 field field",
+		"HGETDEL key FIELDS 2 field field", "3*HSETEX key [FNX|FXX] [EX seconds|PX millis|PXAT unixmillis|KEEPTTL] FIELDS 1 field value",
+		"3*HPEXPIRE key (1|10|30) FIELDS 1 field",
+	}},
 	{Name: "databases", Forms: []string{"3*SELECT db", "2*SWAPDB db db", "2*MOVE key db", "COPY key key DB db REPLACE"}},
 }
 
