@@ -151,12 +151,7 @@ func setAll(c *shard.Call, name string) (created int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	h.create()
-	for i := 2; i < len(c.Args); i += 2 {
-		if h.Set(c.Args[i], c.Args[i+1], 0) {
-			created++
-		}
-	}
+	created = h.setPairs(c.Args[2:])
 	c.Event(shard.EventHash, "hset", c.Key())
 	return created, nil
 }

@@ -29,6 +29,40 @@ func EmptyHash(*Limits) (Encoding, []byte) { return Listpack, emptyHash[:] }
 
 var emptyHash [1]byte
 
+// PackHash packs fields and their values, which follow each other in pairs, as the
+// root of a new hash of the encoding of EmptyHash. ok is false when the hash will
+// not be a packed one, or a field stands there twice.
+func PackHash(l *Limits, pairs [][]byte) (root []byte, ok bool) {
+	count := len(pairs) / 2
+	if count > l.HashListpackEntries || count > packAtOnceMax {
+		return nil, false
+	}
+	size := binary.MaxVarintLen16
+	for _, text := range pairs {
+		if len(text) > l.HashListpackValue {
+			return nil, false
+		}
+		size += len(text) + 5
+	}
+	if size > packedBytesMax {
+		return nil, false
+	}
+	root = binary.AppendUvarint(make([]byte, 0, size), uint64(count))
+	p := packedHash{first: len(root)}
+	for i := 0; i < len(pairs); i += 2 {
+		field := ElementOf(pairs[i])
+		p.root = root
+		if _, twice := p.find(field); twice {
+			return nil, false
+		}
+		root = ElementOf(pairs[i+1]).AppendPacked(field.AppendPacked(root))
+	}
+	return root, true
+}
+
+// packAtOnceMax bounds the fields of PackHash, which compares each with all before.
+const packAtOnceMax = 64
+
 // HashOf is the hash whose home is h, at the time now in Unix milliseconds.
 func HashOf(h Home, l *Limits, now int64) HashView {
 	hash := HashView{home: h, limits: l, now: now}
@@ -145,7 +179,8 @@ func (h *HashView) Expire(field []byte, deadline int64) {
 // was there.
 func (h *HashView) Delete(field []byte) bool {
 	if h.large() {
-		c, at, found := h.dict.find(memberHash(field), ElementOf(field))
+		c := Cursor{tree: &h.dict.members}
+		at, found := h.dict.find(memberHash(field), ElementOf(field), &c)
 		if found {
 			h.home.Change()
 			h.dict.cut(&c, at)
