@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hyperkv/internal/invariant"
+	"hyperkv/resp"
 	"hyperkv/shard/ds"
 )
 
@@ -626,6 +627,46 @@ func (d *dict) each(visit func(member, value Element, deadline int64) bool) {
 			return
 		}
 	}
+}
+
+// reply answers all members whose deadline is after now, or their values, or each
+// member and its value, and returns how many members there were.
+func (d *dict) reply(w *resp.Writer, now int64, members, values bool) (n int) {
+	if d.members.depth == 0 {
+		return 0
+	}
+	for c := d.members.First(); ; {
+		for p := d.members.Leaf(c.Leaf()); len(p) > 0; {
+			alive := p[0]&expires == 0 || deadlineAt(p[hashBytes:]) > now
+			p = p[memberAt(p):]
+			p = p[replyPacked(w, p, alive && members):]
+			if d.values {
+				p = p[replyPacked(w, p, alive && values):]
+			}
+			if alive {
+				n++
+			}
+		}
+		if !c.Next() {
+			return n
+		}
+	}
+}
+
+// replyPacked answers the packed element at the start of p, if it is wanted, and
+// returns its size.
+func replyPacked(w *resp.Writer, p []byte, wanted bool) (size int) {
+	if !wanted {
+		return packedLen(p)
+	}
+	if b := p[0]; b >= pack6BitText && b < pack13BitInt {
+		size = 1 + int(b&0x3f)
+		w.Bulk(p[1:size])
+		return size
+	}
+	e, size := Unpack(p)
+	e.Reply(w)
+	return size
 }
 
 // scan visits about count members from a cursor on, 0 for the start, and returns

@@ -1,6 +1,10 @@
 package object
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"hyperkv/resp"
+)
 
 // A HashView is a hash: it maps fields to values, each of which may have a deadline.
 //
@@ -223,6 +227,29 @@ func (h *HashView) Each(visit func(field, value Element, deadline int64) bool) {
 		}
 		at += size
 	}
+}
+
+// Reply answers all fields whose deadline has not come, or their values, or each
+// field and its value, one string after the other, and returns how many fields
+// there were.
+func (h *HashView) Reply(w *resp.Writer, fields, values bool) (n int) {
+	if h.large() {
+		return h.dict.reply(w, h.now, fields, values)
+	}
+	p := h.packed()
+	for rest := p.root[p.first:]; len(rest) > 0; {
+		alive := true
+		if p.deadlines {
+			alive = rest[0] == 0 || deadlineAt(rest[1:]) > h.now
+			rest = rest[whenBytes(rest):]
+		}
+		rest = rest[replyPacked(w, rest, alive && fields):]
+		rest = rest[replyPacked(w, rest, alive && values):]
+		if alive {
+			n++
+		}
+	}
+	return n
 }
 
 // At is the field of the given rank, from 0, in an order that stays until the

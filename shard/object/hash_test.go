@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"hyperkv/resp"
 )
 
 // A hash against a map, under random changes, across its encodings.
@@ -141,6 +143,22 @@ func compareHash(t *testing.T, h *memberHome, l *Limits, now int64, model map[st
 		each[text] = true
 		return true
 	})
+	for _, want := range []struct{ fields, values bool }{{true, true}, {true, false}, {false, true}} {
+		var fast, slow resp.Writer
+		n := hash.Reply(&fast, want.fields, want.values)
+		hash.Each(func(field, value Element, _ int64) bool {
+			if want.fields {
+				field.Reply(&slow)
+			}
+			if want.values {
+				value.Reply(&slow)
+			}
+			return true
+		})
+		if n != alive || string(fast.Buf) != string(slow.Buf) {
+			t.Fatalf("Reply(%v) of %d fields is %.80q, want %.80q", want, n, fast.Buf, slow.Buf)
+		}
+	}
 	scanned := map[string]bool{}
 	for cursor := uint64(0); ; {
 		cursor = hash.Scan(cursor, 3, func(field, _ Element) { scanned[string(field.Append(nil))] = true })
