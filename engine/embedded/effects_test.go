@@ -227,6 +227,11 @@ func effectsEpisode(t *testing.T, seed uint64, shards int) (done, effects int) {
 	}
 	l := newLab(t, shards, epoch)
 	defer l.Close()
+	limits := l.Shards.Limits()
+	if seed%2 == 1 {
+		limits.HashListpackEntries = 3 // few, so that there are large hashes
+	}
+	l.Shards.SetLimits(limits)
 	clients := []*engine.Client{l.client(t), l.client(t)}
 	r := rand.New(rand.NewPCG(seed, 1))
 	var story []string
@@ -260,6 +265,7 @@ func effectsEpisode(t *testing.T, seed uint64, shards int) (done, effects int) {
 
 	for _, others := range []int{shards, 2} {
 		other := newLab(t, others, 1)
+		other.Shards.SetLimits(limits)
 		other.replay(t, units)
 		other.clock.Set(l.clock.NowMillis())
 		if have := other.dataset(t); !slices.Equal(have, want) {

@@ -122,13 +122,21 @@ func (h *HashView) find(field []byte) (value Element, deadline int64, ok bool) {
 // was no such field.
 func (h *HashView) Set(field, value []byte, deadline int64) (created bool) {
 	h.home.Change()
-	if !h.large() && (len(field) > h.limits.HashListpackValue || len(value) > h.limits.HashListpackValue) {
+	if !h.large() {
+		if created, ok := h.setPacked(field, value, deadline); ok {
+			return created
+		}
 		h.convert()
 	}
-	if h.large() {
-		created = !h.dict.put(field, value, deadline)
-		h.dict.save()
-		return created
+	created = !h.dict.put(field, value, deadline)
+	h.dict.save()
+	return created
+}
+
+// setPacked is Set for a packed hash. ok is false when it must become a large one.
+func (h *HashView) setPacked(field, value []byte, deadline int64) (created, ok bool) {
+	if len(field) > h.limits.HashListpackValue || len(value) > h.limits.HashListpackValue {
+		return false, false
 	}
 	if deadline != 0 {
 		h.makeRoomForDeadlines()
@@ -138,12 +146,12 @@ func (h *HashView) Set(field, value []byte, deadline int64) (created bool) {
 	at, found := p.find(f)
 	old, size := 0, p.size(f, v, deadline)
 	if found {
-		_, _, _, old = p.entry(at)
-	} else if count, _ := h.count(); count >= h.limits.HashListpackEntries || len(p.root)+size > packedBytesMax {
-		h.convert()
-		h.dict.put(field, value, deadline)
-		h.dict.save()
-		return true
+		old = p.len(at)
+	} else if count, _ := h.count(); count >= h.limits.HashListpackEntries {
+		return false, false
+	}
+	if len(p.root)+size > packedBytesMax {
+		return false, false
 	}
 	if !found {
 		at += h.setCount(1)
@@ -151,7 +159,7 @@ func (h *HashView) Set(field, value []byte, deadline int64) (created bool) {
 	gap := h.splice(at, old, size)
 	p.pack(gap, f, v, deadline)
 	h.noteDeadline()
-	return !found
+	return !found, true
 }
 
 // Expire gives a field that is there another deadline, 0 for never.
