@@ -23,8 +23,9 @@ import (
 // A member is found by its hash: down the tree, and then along one leaf of at
 // most dictLeafMax bytes, whose items are passed over without being looked at.
 // The order is that of hashes, and of texts among equal hashes, so whoever picks
-// texts whose hashes are equal gains nothing: they are in order too. It is also a
-// fixed order of all possible members, which is what cursors of HSCAN and SSCAN,
+// texts whose hashes are equal slows down nothing but the expiry of these: a
+// deadline leads to the hash, and from there one looks for the member. It is also
+// a fixed order of all possible members, which is what cursors of HSCAN and SSCAN,
 // and the merging of sets, rest on.
 //
 // A dict is what the root says, loaded; save writes it back after changes. None
