@@ -97,6 +97,18 @@ func (h *hash) settle() {
 	h.gone = nil
 }
 
+// expireDue removes all fields past their deadline, and maybe the key with them.
+func (h *hash) expireDue() {
+	if h.home == nil {
+		return
+	}
+	if h.c.DB.ExpireDueMembers(h.home) {
+		h.use(nil)
+	} else {
+		h.use(h.home)
+	}
+}
+
 // remove takes a field out, if it is there. Who has removed what there was to
 // remove calls dropIfEmpty.
 func (h *hash) remove(field []byte) bool { return h.home != nil && h.Delete(field) }

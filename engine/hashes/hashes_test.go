@@ -171,6 +171,7 @@ func TestExpiryHeld(t *testing.T) {
 	f("HGET h f", "(nil)")
 	f("HLEN h", "(integer) 3")
 	f("HRANDFIELD h", `"i"`)
+	f("HRANDFIELD h -300000000", "(error) ERR value is out of range")
 	f("HRANDFIELD h -2", "1) \"i\"\n2) \"i\"")
 	f("HRANDFIELD h 3 WITHVALUES", "1) \"i\"\n2) \"3\"")
 	f("HSETEX h KEEPTTL FIELDS 1 f new", "(integer) 1")
