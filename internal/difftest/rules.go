@@ -242,6 +242,7 @@ var newerErrors = []struct{ command, text string }{
 	{"BITPOS", "ERR "},
 	{"LPOS", "ERR value is out of range"},
 	{"HELLO", "ERR "},
+	{"HSCAN", "ERR invalid cursor"},
 }
 
 // newer says whether two replies differ because the reference is older than what

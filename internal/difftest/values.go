@@ -31,6 +31,7 @@ func init() { // breaks the cycle classes → generator → forms → classes
 		"bitoffset":   bitOffset,
 		"bittype":     bitType,
 		"fieldoffset": fieldOffset,
+		"field":       field,
 		"seconds":     seconds,
 		"millis":      millis,
 		"unix":        unix,
