@@ -7,6 +7,7 @@ import (
 	"hyperkv/engine/hashes"
 	"hyperkv/engine/keys"
 	"hyperkv/engine/server"
+	"hyperkv/engine/sets"
 	"hyperkv/engine/strings"
 )
 
@@ -16,6 +17,7 @@ func Families() []engine.Family {
 		strings.Family,
 		bitmap.Family,
 		hashes.Family,
+		sets.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,
