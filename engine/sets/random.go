@@ -45,10 +45,7 @@ func spop(c *shard.Call) error {
 	count := int64(1)
 	if counted {
 		n, ok := resp.ParseInt(c.Args[2])
-		switch {
-		case !ok:
-			return resp.ErrNotInteger
-		case n < 0:
+		if !ok || n < 0 {
 			return resp.ErrNotPositive
 		}
 		count = n
