@@ -20,6 +20,7 @@ var differences = byPlace(map[string][]string{
 		"bitcount arguments", "bitcount history", "bitop arguments", "bitop history", "client|kill history",
 		"client|list history", "hscan arguments", "hscan names", "set arguments", "set history",
 	},
+	"Redis 7.4 says that the destination is overwritten": {"sinterstore key specs"},
 	"Redis 7.2 deprecated the command": {
 		"quit deprecated since", "quit flags",
 	},

@@ -57,6 +57,12 @@ var Rules = []Rule{
 	{"HELLO", Shape, 0, "version, name and client id are the server's own"},
 	{"CLIENT ID", Shape, 0, "ids are the server's own"},
 	{"SMEMBERS", Unordered, 0, "sets have no order"},
+	{"SINTER", Unordered, 0, "sets have no order"},
+	{"SUNION", Unordered, 0, "sets have no order"},
+	{"SDIFF", Unordered, 0, "sets have no order"},
+	{"SPOP", Unordered, 0, "sets have no order"},
+	{"SRANDMEMBER", Shape, 0, "it is random"},
+	{"SSCAN", Cursor, 0, "sets have no order"},
 	{"HGETALL", Unordered, 0, "hashes have no order"},
 }
 
@@ -202,6 +208,7 @@ func sameMultiset(a, b []string) bool {
 // no effect either way.
 var newerErrors = []struct{ command, text string }{
 	{"SCAN", "ERR invalid cursor"},
+	{"SSCAN", "ERR invalid cursor"},
 	{"BITCOUNT", "ERR "},
 	{"BITPOS", "ERR "},
 	{"HELLO", "ERR "},
@@ -221,6 +228,10 @@ func newer(args []string, ours, reference resp.Value) bool {
 			}
 		}
 		return false
+	}
+	// Sets have listpacks since Redis 7.2, and become intsets more often.
+	if len(args) == 3 && strings.EqualFold(args[0], "OBJECT") && reference.Text() == "hashtable" {
+		return ours.Text() == "listpack" || ours.Text() == "intset"
 	}
 	// BITCOUNT key start, without an end.
 	return strings.EqualFold(args[0], "BITCOUNT") && len(args) == 3 && reference.Err() != nil

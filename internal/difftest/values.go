@@ -17,6 +17,7 @@ func init() { // breaks the cycle classes → generator → forms → classes
 		"value":       value,
 		"word":        func(g *generator) string { return pick(g, words) },
 		"number":      number,
+		"member":      member,
 		"float":       float,
 		"small":       func(g *generator) string { return pick(g, []string{"0", "1", "2", "3", "-1", "x"}) },
 		"index":       index,
@@ -95,6 +96,20 @@ func value(g *generator) string {
 		return pick(g, []string{"", "\x00", "\x00\x00\x00", "\xff\xff", "\xff\x0f\xf0", "\r\n", "\"'\\", "ünï", "$-1\r\n"})
 	default:
 		return text(g, g.rand.IntN(12))
+	}
+}
+
+// member is one of few, so that collections have some in common.
+func member(g *generator) string {
+	switch g.rand.IntN(10) {
+	case 0:
+		return pick(g, []string{"", "\x00", "01", "-0", "1.0", "-1", "70000", "-5000000000", "member\r\n"})
+	case 1:
+		return text(g, 60+g.rand.IntN(10)) // members of packed collections have up to 64 bytes
+	case 2, 3, 4:
+		return text(g, 1+g.rand.IntN(3))
+	default:
+		return strconv.Itoa(g.rand.IntN(24))
 	}
 }
 
