@@ -182,13 +182,32 @@ func (s *SetView) Add(member []byte) (added bool) {
 		}
 		s.spread()
 	default:
-		_, at, found := s.dict.get(member)
-		if found && !s.gone(at) {
-			return false
-		}
-		s.home.Change()
+		return s.addLarge(member, e)
 	}
 	s.dict.put(member, nil, 0)
+	s.changed()
+	return true
+}
+
+// addLarge is Add to a dict: one way down the tree tells whether the member is
+// there, and where it goes if not.
+func (s *SetView) addLarge(member []byte, e Element) (added bool) {
+	d := &s.dict
+	it := dictItem{hash: memberHash(member), member: e}
+	c := Cursor{tree: &d.members}
+	at, found := d.find(it.hash, e, &c)
+	if found {
+		old, _ := d.unpack(d.members.Leaf(c.Leaf())[at:])
+		if !s.gone(old.deadline) {
+			return false
+		}
+	}
+	s.home.Change()
+	if found || d.len() == 0 {
+		d.put(member, nil, 0)
+	} else {
+		d.replace(&c, at, 0, &it)
+	}
 	s.changed()
 	return true
 }
@@ -292,11 +311,17 @@ func (s *SetView) Remove(member []byte) (removed bool) {
 		}
 		return found
 	}
-	if !s.Has(member) {
+	d := &s.dict
+	c := Cursor{tree: &d.members}
+	at, found := d.find(memberHash(member), ElementOf(member), &c)
+	if !found {
+		return false
+	}
+	if old, _ := d.unpack(d.members.Leaf(c.Leaf())[at:]); s.gone(old.deadline) {
 		return false
 	}
 	s.home.Change()
-	s.dict.remove(member)
+	d.cut(&c, at)
 	s.changed()
 	return true
 }
