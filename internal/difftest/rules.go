@@ -60,7 +60,6 @@ var Rules = []Rule{
 	{"SINTER", Unordered, 0, "sets have no order"},
 	{"SUNION", Unordered, 0, "sets have no order"},
 	{"SDIFF", Unordered, 0, "sets have no order"},
-	{"SPOP", Unordered, 0, "sets have no order"},
 	{"SRANDMEMBER", Shape, 0, "it is random"},
 	{"SSCAN", Cursor, 0, "sets have no order"},
 	{"HGETALL", Unordered, 0, "hashes have no order"},
