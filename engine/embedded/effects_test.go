@@ -102,7 +102,9 @@ func (l *lab) dataset(t testing.TB) []string {
 		}
 		for _, e := range v.Elems {
 			key := string(e.Str)
-			c.Do("HRANDFIELD", key) // removes what has expired, maybe all
+			for _, look := range []string{"HRANDFIELD", "SCARD"} {
+				c.Do(look, key) // removes what has expired, maybe all
+			}
 			kind := must(t, c, "TYPE", key)
 			if kind == "none" {
 				continue
@@ -123,7 +125,11 @@ func (l *lab) dataset(t testing.TB) []string {
 // value is what a key holds.
 func (l *lab) value(t testing.TB, c *engine.Client, kind, key string) string {
 	t.Helper()
-	if kind != "hash" {
+	switch kind {
+	case "hash":
+	case "set":
+		return l.members(t, c, key)
+	default:
 		return must(t, c, "GET", key)
 	}
 	v, err := c.Do("HGETALL", key)
@@ -137,6 +143,22 @@ func (l *lab) value(t testing.TB, c *engine.Client, kind, key string) string {
 	}
 	slices.Sort(fields)
 	return strings.Join(fields, ", ")
+}
+
+// members are those of a set, with their deadlines.
+func (l *lab) members(t testing.TB, c *engine.Client, key string) string {
+	t.Helper()
+	v, err := c.Do("SMEMBERS", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members []string
+	for _, e := range v.Elems {
+		member := string(e.Str)
+		members = append(members, fmt.Sprintf("%q until %s", member, must(t, c, "SPEXPIRETIME", key, "MEMBERS", "1", member)))
+	}
+	slices.Sort(members)
+	return strings.Join(members, ", ")
 }
 
 // replay does what a record says, and each of it has to work.
@@ -187,6 +209,14 @@ var changing = []difftest.Family{
 		"HPERSIST key FIELDS 2 field field", "2*HGETEX key [EX seconds|PX millis|PXAT unixmillis|PERSIST] FIELDS 2 field field",
 		"HGETDEL key FIELDS 2 field field", "3*HSETEX key [FNX|FXX] [EX seconds|PX millis|PXAT unixmillis|KEEPTTL] FIELDS 1 field value",
 		"3*HPEXPIRE key (1|10|30) FIELDS 1 field",
+	}},
+	difftest.Sets,
+	{Name: "members", Forms: []string{
+		"2*SPOP key", "4*SPOP key small", "3*SADDEX key seconds member...", "SADDEX key KEEPTTL seconds member member",
+		"3*SADDEX key [MNX|MXX] [EX seconds|PX millis|PXAT unixmillis|KEEPTTL] MEMBERS 2 member member",
+		"2*SEXPIRE key seconds [NX|XX|GT|LT] MEMBERS 2 member member", "2*SPEXPIRE key millis MEMBERS 2 member member",
+		"SPEXPIREAT key unixmillis [NX|XX|GT|LT] MEMBERS 2 member member", "SPERSIST key MEMBERS 2 member member",
+		"3*SPEXPIRE key (1|10|30) MEMBERS 3 member member member",
 	}},
 	{Name: "databases", Forms: []string{"3*SELECT db", "2*SWAPDB db db", "2*MOVE key db", "COPY key key DB db REPLACE"}},
 }
