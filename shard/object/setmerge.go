@@ -82,7 +82,7 @@ next:
 				continue next
 			}
 		}
-		if !visit(lead.member, uint32(lead.key)) {
+		if !visit(lead.member(), uint32(lead.key)) {
 			return
 		}
 		lead.next()
@@ -103,7 +103,7 @@ next:
 				continue next
 			}
 		}
-		if !visit(first.member, uint32(first.key)) {
+		if !visit(first.member(), uint32(first.key)) {
 			return
 		}
 	}
@@ -123,12 +123,12 @@ func (m *SetMerge) Unite(visit Visit) {
 	}
 	for len(heap) > 0 {
 		least := heap[0]
-		member, key := least.member, least.key
+		member, key := least.member(), least.key
 		if !visit(member, uint32(key)) {
 			return
 		}
 		// Whoever else has it comes up next.
-		for len(heap) > 0 && heap[0].key == key && heap[0].member.Is(member) {
+		for len(heap) > 0 && heap[0].key == key && heap[0].member().Is(member) {
 			if heap[0].next(); !heap[0].valid {
 				last := len(heap) - 1
 				heap[0] = heap[last]
@@ -208,38 +208,55 @@ type setCursor struct {
 	at      int
 	now     int64
 
-	// The current member. Keys have the order of the merge; different members have
-	// different ones unless their hashes are equal.
-	valid  bool
-	key    uint64
-	member Element
+	// The current member is there, and this is its place in the order of the merge.
+	// Different members have different keys unless their hashes are equal.
+	valid bool
+	key   uint64
 }
 
 // valueKey puts integers into the order of keys.
 func valueKey(n int64) uint64 { return uint64(n) ^ 1<<63 }
 
-// load finds out about the current member.
+// load finds out about the current member. It does not look at its text, which
+// is not needed as long as keys differ.
 func (c *setCursor) load() {
 	switch {
 	case c.isLarge:
 		for c.valid = c.large.valid(); c.valid; c.valid = c.large.valid() {
-			if it := c.large.item(); it.deadline == 0 || it.deadline > c.now {
-				c.key, c.member = uint64(it.hash), it.member
+			p := c.large.rest
+			if word := binary.LittleEndian.Uint32(p); word&expires == 0 || deadlineAt(p[hashBytes:]) > c.now {
+				c.key = uint64(word &^ expires)
 				return
 			}
 			c.large.next()
 		}
 	case c.ints != nil:
 		if c.valid = c.at < c.ints.len(); c.valid {
-			n := c.ints.at(c.at)
-			c.key, c.member = valueKey(n), IntElement(n)
+			c.key = valueKey(c.ints.at(c.at))
 		}
 	default:
 		if c.valid = c.at < len(c.items); c.valid {
-			it := &c.items[c.at]
-			c.key, c.member = uint64(it.hash), it.Element
+			c.key = uint64(c.items[c.at].hash)
 		}
 	}
+}
+
+// member is the current member, borrowed.
+func (c *setCursor) member() Element {
+	switch {
+	case c.isLarge:
+		return c.large.member()
+	case c.ints != nil:
+		return IntElement(c.ints.at(c.at))
+	}
+	return c.items[c.at].Element
+}
+
+// packed is the current member of a dict as it is packed. Equal members are packed
+// equally.
+func (c *setCursor) packed() []byte {
+	p := c.large.rest[memberAt(c.large.rest):]
+	return p[:packedLen(p)]
 }
 
 // next moves to the next member.
@@ -254,13 +271,17 @@ func (c *setCursor) next() {
 
 // compare orders cursors by their members.
 func (c *setCursor) compare(other *setCursor) int {
-	switch {
-	case c.key != other.key:
+	if c.key != other.key {
 		return cmp.Compare(c.key, other.key)
-	case c.member.Is(other.member):
+	}
+	if c.isLarge && other.isLarge && string(c.packed()) == string(other.packed()) {
 		return 0
 	}
-	return c.member.Compare(other.member)
+	a, b := c.member(), other.member()
+	if a.Is(b) {
+		return 0
+	}
+	return a.Compare(b)
 }
 
 // follow moves forward to the first member that is not before that of another
@@ -284,6 +305,17 @@ const walkMax = 8
 // seek moves forward to the first member whose key is not below the given one.
 func (c *setCursor) seek(key uint64) {
 	if c.isLarge {
+		// Most often it is in the same leaf. The last item of that is left to the dict.
+		p := c.large.rest
+		for uint64(binary.LittleEndian.Uint32(p)&^expires) < key {
+			at := memberAt(p)
+			at += packedLen(p[at:])
+			if at == len(p) {
+				break
+			}
+			p = p[at:]
+		}
+		c.large.rest = p
 		c.large.seek(uint32(key))
 		c.load()
 		return
