@@ -156,7 +156,7 @@ func srandmember(c *shard.Call) error {
 
 // repeatedBytesMax bounds the reply to a count below 0, which is not bounded by
 // what there is. A longer one is refused.
-const repeatedBytesMax = 512 << 20
+const repeatedBytesMax = 256 << 20
 
 // replyRepeatedly answers count members, each chosen from all.
 func replyRepeatedly(c *shard.Call, s *object.SetView, count int64) error {
