@@ -209,20 +209,8 @@ func smembers(c *shard.Call) error {
 	if !ok {
 		return c.Reply.Set(0)
 	}
-	return replySet(c, &s)
-}
-
-// replySet answers all members.
-func replySet(c *shard.Call, s *object.SetView) error {
 	c.Reply.Set(s.Len())
-	return replyMembers(c, s)
-}
-
-func replyMembers(c *shard.Call, s *object.SetView) error {
-	s.Each(func(e object.Element) bool {
-		e.Reply(c.Reply)
-		return true
-	})
+	s.Reply(c.Reply)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"hyperkv/internal/invariant"
+	"hyperkv/resp"
 	"hyperkv/shard/ds"
 )
 
@@ -336,6 +337,23 @@ func (s *SetView) Each(visit func(e Element) bool) {
 	s.dict.each(func(member, _ Element, deadline int64) bool {
 		return s.gone(deadline) || visit(member)
 	})
+}
+
+// Reply answers all members.
+func (s *SetView) Reply(w *resp.Writer) {
+	switch s.home.Encoding() {
+	case Intset:
+		ints := intset(s.home.Root())
+		for i := range ints.len() {
+			w.BulkInt(ints.at(i))
+		}
+	case Listpack:
+		for p := packedMembers(s.home.Root()); len(p) > 0; {
+			p = p[replyPacked(w, p, true):]
+		}
+	default:
+		s.dict.reply(w, s.now, true, false)
+	}
 }
 
 // Scan visits about count members from a cursor on, 0 for the start, and returns

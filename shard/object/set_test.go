@@ -296,7 +296,7 @@ func TestIntset(t *testing.T) {
 
 // Merges of sets of all forms against maps.
 func TestSetMerge(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		limits := DefaultLimits
 		if seed%4 == 0 {
@@ -308,7 +308,7 @@ func TestSetMerge(t *testing.T) {
 		m := MergeSets(sets)
 		now := int64(100)
 		for i := range sets {
-			size := []int{1, 5, 100, 1000, 5000}[r.IntN(5)]
+			size := []int{1, 5, 100, 700, 3000}[r.IntN(5)]
 			spread := size * (1 + r.IntN(4))
 			models[i] = modelSet{}
 			s := newSet(&homes[i], &limits, "1")
