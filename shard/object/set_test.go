@@ -296,6 +296,7 @@ func TestIntset(t *testing.T) {
 
 // Merges of sets of all forms against maps.
 func TestSetMerge(t *testing.T) {
+	twins := colliding(300)
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		limits := DefaultLimits
@@ -317,6 +318,9 @@ func TestSetMerge(t *testing.T) {
 				member := strconv.Itoa(r.IntN(spread))
 				if seed%3 != 0 {
 					member = randomText(r, spread)
+				}
+				if seed%6 == 5 && r.IntN(3) == 0 {
+					member = twins[r.IntN(len(twins))]
 				}
 				until := int64(0)
 				if seed%5 == 4 && r.IntN(4) == 0 {
