@@ -44,21 +44,9 @@ func (m *SetMerge) Add(s *SetView) {
 	m.sources = append(m.sources, source)
 }
 
-// Bound is how many members the sets have together.
-func (m *SetMerge) Bound() (members int) {
-	for i := range m.sources {
-		members += m.sources[i].size
-	}
-	return members
-}
-
-// Visit is told a member, borrowed, and its hash, unless the merge is ByValue. It
-// returns false when it has seen enough.
+// Visit is told a member, borrowed, and its hash, if that is the order of the merge.
+// It returns false when it has seen enough.
 type Visit func(e Element, hash uint32) bool
-
-// ByValue tells whether members come in the order of their values, and not in that
-// of their hashes.
-func (m *SetMerge) ByValue() bool { return m.byValue }
 
 // Intersect visits the members that all sets have.
 func (m *SetMerge) Intersect(visit Visit) {
@@ -347,11 +335,18 @@ func (c *setCursor) seek(key uint64) {
 type SetResult struct {
 	limits  *Limits
 	byValue bool
-	items   []byte // hash 4 │ packed member, as in a dict
+	chunks  [][]byte // of items, as in a dict: hash 4 │ packed member
 	count   int
 	longest int // text
 	ints    bool
 }
+
+// The members are kept in chunks, because one piece would have to be copied again
+// and again while it grows.
+const (
+	chunkFirst = 1 << 10
+	chunkMax   = 64 << 10
+)
 
 // NewSetResult collects what a merge visits.
 func NewSetResult(l *Limits, m *SetMerge) SetResult {
@@ -360,8 +355,18 @@ func NewSetResult(l *Limits, m *SetMerge) SetResult {
 
 // Add is a Visit.
 func (r *SetResult) Add(e Element, hash uint32) bool {
-	r.items = append(r.items, byte(hash), byte(hash>>8), byte(hash>>16), byte(hash>>24))
-	r.items = e.AppendPacked(r.items)
+	size := hashBytes + e.PackedSize()
+	last := len(r.chunks) - 1
+	if last < 0 || cap(r.chunks[last])-len(r.chunks[last]) < size {
+		room := chunkFirst
+		if last >= 0 {
+			room = min(2*cap(r.chunks[last]), chunkMax)
+		}
+		r.chunks = append(r.chunks, make([]byte, 0, max(room, size)))
+		last++
+	}
+	chunk := binary.LittleEndian.AppendUint32(r.chunks[last], hash)
+	r.chunks[last] = e.AppendPacked(chunk)
 	r.count++
 	r.ints = r.ints && e.isInt
 	r.longest = max(r.longest, e.Len())
@@ -371,13 +376,15 @@ func (r *SetResult) Add(e Element, hash uint32) bool {
 // Len is how many members there are.
 func (r *SetResult) Len() int { return r.count }
 
-// each visits the members until visit says false.
+// each visits the members, and the items that they are kept as.
 func (r *SetResult) each(visit func(e Element, item []byte)) {
-	for p := r.items; len(p) > 0; {
-		e, size := Unpack(p[hashBytes:])
-		size += hashBytes
-		visit(e, p[:size])
-		p = p[size:]
+	for _, p := range r.chunks {
+		for len(p) > 0 {
+			e, size := Unpack(p[hashBytes:])
+			size += hashBytes
+			visit(e, p[:size])
+			p = p[size:]
+		}
 	}
 }
 
@@ -410,7 +417,7 @@ func (r *SetResult) intset() []byte {
 }
 
 func (r *SetResult) listpack() []byte {
-	root := make([]byte, 0, len(r.items))
+	root := make([]byte, 0, len(r.chunks)*chunkFirst)
 	root = binary.AppendUvarint(root, uint64(r.count))
 	r.each(func(_ Element, item []byte) { root = append(root, item[hashBytes:]...) })
 	return root
