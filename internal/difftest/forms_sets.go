@@ -1,11 +1,15 @@
 package difftest
 
+import "strings"
+
 // Sets are the commands on sets of Redis 7.0, but for SPOP: two servers would not
 // remove the same.
 var Sets = Family{"sets", []string{
 	"6*SADD key member...",
 	"2*SADD key (member member member member member)...",
 	"2*SADD key value...",
+	"2*SADD key" + strings.Repeat(" number", 60), // large sets of integers, and of anything
+	"SADD key" + strings.Repeat(" value", 40),
 	"3*SREM key member...",
 	"SREM key value...",
 	"2*SISMEMBER key member",
