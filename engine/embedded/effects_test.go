@@ -221,6 +221,14 @@ var changing = []difftest.Family{
 		"HGETDEL key FIELDS 2 field field", "3*HSETEX key [FNX|FXX] [EX seconds|PX millis|PXAT unixmillis|KEEPTTL] FIELDS 1 field value",
 		"3*HPEXPIRE key (1|10|30) FIELDS 1 field",
 	}},
+	difftest.Sets,
+	{Name: "members", Forms: []string{
+		"2*SPOP key", "4*SPOP key small", "3*SADDEX key seconds member...", "SADDEX key KEEPTTL seconds member member",
+		"3*SADDEX key [MNX|MXX] [EX seconds|PX millis|PXAT unixmillis|KEEPTTL] MEMBERS 2 member member",
+		"2*SEXPIRE key seconds [NX|XX|GT|LT] MEMBERS 2 member member", "2*SPEXPIRE key millis MEMBERS 2 member member",
+		"SPEXPIREAT key unixmillis [NX|XX|GT|LT] MEMBERS 2 member member", "SPERSIST key MEMBERS 2 member member",
+		"3*SPEXPIRE key (1|10|30) MEMBERS 3 member member member",
+	}},
 	{Name: "databases", Forms: []string{"3*SELECT db", "2*SWAPDB db db", "2*MOVE key db", "COPY key key DB db REPLACE"}},
 }
 

@@ -27,7 +27,8 @@ var differences = byPlace(map[string][]string{
 		"client|list history", "set arguments", "set history", "zrank arguments", "zrank arity",
 		"zrank history", "zrank names", "zrevrank arguments", "zrevrank arity", "zrevrank history", "zrevrank names",
 	},
-	"Redis 7.2 and later have it in scripts, where it does not block": {"bzpopmax flags", "bzpopmin flags"},
+	"Redis 7.2 and later have it in scripts, where it does not block": {"blmove flags", "blpop flags", "brpop flags", "brpoplpush flags", "bzpopmax flags", "bzpopmin flags"},
+	"Redis 7.4 says that the destination is overwritten":              {"sinterstore key specs"},
 	"Redis 7.2 deprecated the command": {
 		"quit deprecated since", "quit flags",
 	},
