@@ -4,6 +4,7 @@ import (
 	"hyperkv/engine"
 	"hyperkv/engine/bitmap"
 	"hyperkv/engine/connection"
+	"hyperkv/engine/hyperloglog"
 	"hyperkv/engine/keys"
 	"hyperkv/engine/server"
 	"hyperkv/engine/strings"
@@ -16,6 +17,7 @@ func Families() []engine.Family {
 		strings.Family,
 		bitmap.Family,
 		zsets.Family,
+		hyperloglog.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,

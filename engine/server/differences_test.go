@@ -14,6 +14,7 @@ var differences = byPlace(map[string][]string{
 	"Redis 7.2 describes the arguments better": {
 		"client|kill arguments", "client|list arguments", "command|getkeys arguments", "command|getkeys names",
 		"command|getkeysandflags arguments", "command|getkeysandflags names", "config|get arguments",
+		"pfmerge arguments",
 	},
 	"Redis 7.2 lowered the arity, so that GETKEYS says itself what is wrong": {
 		"command|getkeys arity", "command|getkeysandflags arity",

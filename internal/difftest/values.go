@@ -15,6 +15,8 @@ func init() { // breaks the cycle classes → generator → forms → classes
 	classes = map[string]class{
 		"key":         func(g *generator) string { return pick(g, keys) },
 		"value":       value,
+		"element":     element,
+		"sketch":      func(g *generator) string { return "sketch:" + pick(g, bits[:2]) },
 		"word":        func(g *generator) string { return pick(g, words) },
 		"number":      number,
 		"member":      member,
