@@ -4,6 +4,7 @@ import (
 	"hyperkv/engine"
 	"hyperkv/engine/bitmap"
 	"hyperkv/engine/connection"
+	"hyperkv/engine/geo"
 	"hyperkv/engine/hyperloglog"
 	"hyperkv/engine/keys"
 	"hyperkv/engine/server"
@@ -18,6 +19,7 @@ func Families() []engine.Family {
 		bitmap.Family,
 		zsets.Family,
 		hyperloglog.Family,
+		geo.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,
