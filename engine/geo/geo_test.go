@@ -147,10 +147,11 @@ func TestCellsCoverShapes(t *testing.T) {
 		if b.min.lon < -180 || b.max.lon > 180 || b.min.lat < -85 || b.max.lat > 85 {
 			continue
 		}
+		s.prepare()
 		cells := s.cells()
 		for range 40 {
 			p := point{b.min.lon + r.Float64()*(b.max.lon-b.min.lon), b.min.lat + r.Float64()*(b.max.lat-b.min.lat)}
-			if _, ok := s.contains(p); !ok {
+			if _, ok := s.contains(p, false); !ok {
 				continue
 			}
 			inShape++
@@ -161,6 +162,49 @@ func TestCellsCoverShapes(t *testing.T) {
 	}
 	if inShape < 10_000 {
 		t.Errorf("only %d places in shapes", inShape)
+	}
+}
+
+// What gauge decides is what the distance would have decided, down to the last
+// place, at the edge of the shape.
+func TestGauge(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	in, out := 0, 0
+	for range 50_000 {
+		s := shape{center: point{(2*r.Float64() - 1) * lonMax, (2*r.Float64() - 1) * latMax}, unit: 1}
+		p := point{(2*r.Float64() - 1) * lonMax, (2*r.Float64() - 1) * latMax}
+		if r.IntN(3) > 0 {
+			small := math.Exp(-20 * r.Float64())
+			p = point{s.center.lon + r.NormFloat64()*small, min(max(s.center.lat+r.NormFloat64()*small, -latMax), latMax)}
+		}
+		edge, want := distance(s.center, p), false
+		if s.kind = shapeKind(r.IntN(2)); s.kind == circle {
+			s.radius = edge * (1 + []float64{0, 1e-15, -1e-15, 1e-11, -1e-11, 1e-8, -1e-8, 0.5, -0.5}[r.IntN(9)])
+			want = !(edge > s.radius)
+		} else {
+			edge = distance(p, point{s.center.lon, p.lat})
+			s.height = math.Inf(1)
+			s.width = 2 * edge * (1 + []float64{0, 1e-15, -1e-15, 1e-11, -1e-11, 1e-8, -1e-8, 0.5, -0.5}[r.IntN(9)])
+			want = !(edge > s.width/2)
+		}
+		s.prepare()
+		for _, measure := range []bool{false, true} {
+			meters, ok := s.contains(p, measure)
+			if ok != want {
+				t.Fatalf("%v in %+v, %v away: %v", p, s, edge, ok)
+			}
+			if ok && measure && meters != distance(s.center, p) {
+				t.Fatalf("%v away, want %v", meters, distance(s.center, p))
+			}
+		}
+		if want {
+			in++
+		} else {
+			out++
+		}
+	}
+	if in < 10_000 || out < 10_000 {
+		t.Errorf("%d in, %d out", in, out)
 	}
 }
 

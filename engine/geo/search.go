@@ -315,6 +315,8 @@ type place struct {
 // run returns the places that the search asks for, in the order that it asks for.
 func (s *search) run(index *object.ZSetView) []ranked {
 	found := nearest{order: s.order, max: int(s.count), any: s.any}
+	measure := s.order != unordered || s.withDist || s.storeDistance
+	s.prepare()
 	last := cell{}
 	for _, c := range s.cells() {
 		// Neighbours around the world can be one and the same, and then follow
@@ -327,8 +329,8 @@ func (s *search) run(index *object.ZSetView) []ranked {
 		index.RangeByScore(object.ScoreRange{Min: from, Max: to, MaxOpen: true}, false,
 			func(member object.Element, score float64) bool {
 				p := pointOf(score)
-				if meters, ok := s.contains(p); ok {
-					found.add(place{member, score, p, meters})
+				if meters, ok := s.contains(p, measure); ok && found.add(place{member, score, p, meters}) {
+					s.narrow(found.worst())
 				}
 				return !found.enough()
 			})
@@ -375,7 +377,9 @@ func (n *nearest) compare(a, b *ranked) int {
 // enough says that no more places are wanted.
 func (n *nearest) enough() bool { return n.any && len(n.places) == n.max }
 
-func (n *nearest) add(p place) {
+// add takes a place if it may be one of the first. It is true when from now on
+// places come in only by being nearer than the worst.
+func (n *nearest) add(p place) (full bool) {
 	r := ranked{p, n.found}
 	n.found++
 	switch {
@@ -390,7 +394,11 @@ func (n *nearest) add(p place) {
 		n.places[0] = r
 		n.sink(0)
 	}
+	return n.order == ascending && len(n.places) == n.max
 }
+
+// worst is how far the last of the places is.
+func (n *nearest) worst() float64 { return n.places[0].distance }
 
 // sink moves the place at i down to where it belongs in the heap.
 func (n *nearest) sink(i int) {

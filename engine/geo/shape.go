@@ -35,6 +35,10 @@ type shape struct {
 	radius        float64 // of a circle, in units
 	width, height float64 // of a rectangle, in units
 	corners       []point // of a polygon
+
+	// What gauge knows of the center, and of the radius or half the width.
+	lat, sin, cos float64
+	reach         zone
 }
 
 type shapeKind uint8
@@ -45,32 +49,101 @@ const (
 	polygon
 )
 
-// contains says whether a point belongs to the shape, and how far it is from the
-// center if so.
-func (s *shape) contains(p point) (meters float64, ok bool) {
+// contains says whether a point belongs to the shape, and, if that is wanted, how
+// far it is from the center.
+//
+// A distance costs a few sines in double precision. Most points need none: gauge
+// has shown them to be inside or outside.
+func (s *shape) contains(p point, measure bool) (meters float64, ok bool) {
 	switch s.kind {
 	case circle:
-		radius := s.radius * s.unit
-		// The whole way is no shorter than its part to the north; the rounding
-		// of both is far below the margin.
-		if northward(s.center.lat, p.lat) > radius+radius/1024+1 {
+		a, _, _ := s.gauge(p)
+		if a > s.reach.out {
 			return 0, false
 		}
+		if !measure && a < s.reach.in {
+			return 0, true
+		}
 		meters = distance(s.center, p)
-		return meters, !(meters > radius)
+		return meters, !(meters > s.radius*s.unit)
 	case rectangle:
 		if northward(s.center.lat, p.lat) > s.height*s.unit/2 {
 			return 0, false
 		}
-		if distance(p, point{s.center.lon, p.lat}) > s.width*s.unit/2 {
+		_, v, cos := s.gauge(p)
+		a := cos * cos * v * v // of the way along the point's own parallel
+		if a > s.reach.out {
 			return 0, false
 		}
-		return distance(s.center, p), true
+		if a >= s.reach.in && distance(p, point{s.center.lon, p.lat}) > s.width*s.unit/2 {
+			return 0, false
+		}
+	case polygon:
+		if !inside(s.corners, p) {
+			return 0, false
+		}
 	}
-	if !inside(s.corners, p) {
-		return 0, false
+	if measure {
+		meters = distance(s.center, p)
 	}
-	return distance(s.center, p), true
+	return meters, true
+}
+
+// prepare has to come before contains.
+func (s *shape) prepare() {
+	s.lat = s.center.lat * radian
+	s.sin, s.cos = math.Sincos(s.lat)
+	switch s.kind {
+	case circle:
+		s.reach = zoneOf(s.radius * s.unit)
+	case rectangle:
+		s.reach = zoneOf(s.width * s.unit / 2)
+	}
+}
+
+// narrow says that nobody asks for points that are farther away than some that
+// were found.
+func (s *shape) narrow(meters float64) {
+	if s.kind == circle {
+		s.reach.out = min(s.reach.out, zoneOf(meters).out)
+	}
+}
+
+// A zone is a distance as the haversine of an angle, sin²(angle/2): a haversine
+// below in is certainly nearer, one above out certainly farther.
+type zone struct{ in, out float64 }
+
+// gaugeError is far more than how wrong the haversines of gauge can be.
+const gaugeError = 1e-9
+
+func zoneOf(meters float64) zone {
+	half := meters / (2 * earthRadius)
+	if !(half < math.Pi/2) {
+		return zone{1 - gaugeError, math.Inf(1)} // around the earth
+	}
+	h := math.Sin(half)
+	h *= h
+	return zone{h * (1 - gaugeError), h * (1 + gaugeError)}
+}
+
+// gauge returns about the haversine of the way from the center to a point, and its
+// parts: the sine of half the way to the east, and the cosine of the latitude.
+func (s *shape) gauge(p point) (a, v, cos float64) {
+	u := roughSine((p.lat*radian - s.lat) / 2)
+	v = roughSine((p.lon*radian - s.center.lon*radian) / 2)
+	// cos(lat+2h) with sin h = u and cos h ≥ 0
+	cos = s.cos*(1-2*u*u) - s.sin*2*u*math.Sqrt(1-u*u)
+	return u*u + s.cos*cos*v*v, v, cos
+}
+
+// roughSine is sin x, with the first terms of its series for the small angles of
+// most searches.
+func roughSine(x float64) float64 {
+	if math.Abs(x) > 0.25 {
+		return math.Sin(x)
+	}
+	q := x * x
+	return x * (1 - q*(1.0/6-q*(1.0/120-q*(1.0/5040-q*(1.0/362880)))))
 }
 
 // inside counts how many sides of a polygon a ray to the east crosses. The sides
@@ -134,8 +207,8 @@ func (s *shape) bounds() area {
 	}
 }
 
-// reach is how far the shape extends from its center, in meters.
-func (s *shape) reach(b area) float64 {
+// extent is how far the shape reaches from its center, in meters.
+func (s *shape) extent(b area) float64 {
 	switch s.kind {
 	case circle:
 		return s.radius * s.unit
@@ -154,7 +227,7 @@ func (s *shape) reach(b area) float64 {
 // are as small as they can be without the shape reaching further.
 func (s *shape) cells() (all [9]cell) {
 	b := s.bounds()
-	step := stepFor(s.reach(b), s.center.lat)
+	step := stepFor(s.extent(b), s.center.lat)
 	own := cellOf(s.center, latMax, step)
 	if step > 1 && s.outgrows(own, b) {
 		step--
