@@ -4,29 +4,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-
-	"hyperkv/engine"
-	"hyperkv/engine/embedded"
-	"hyperkv/internal/config"
 )
 
 // BenchmarkSearch looks for places around the middle of ten thousand: about twelve
 // hundred, the nearest ten of these, and a dozen.
 func BenchmarkSearch(b *testing.B) {
-	cfg, err := config.FromMap(map[string]string{"worker_threads": "1"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families(), Seed: 1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer e.Close()
-	c, err := e.NewClient()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer c.Close()
+	c := newServer(b, 1, nil)
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 10_000 {
 		if _, err := c.Do("GEOADD", "k", number(13+r.NormFloat64(), 6), number(38+r.NormFloat64(), 6), fmt.Sprint("m", i)); err != nil {

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"hyperkv/engine"
-	"hyperkv/engine/embedded"
-	"hyperkv/internal/config"
 	"hyperkv/internal/testkit"
 	"hyperkv/resp"
 )
@@ -24,26 +22,11 @@ type pair struct {
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	p := &pair{t: t, judge: testkit.Redis(t).Dial(t)}
-	cfg, err := config.FromMap(map[string]string{"worker_threads": "1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families(), Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.ours, err = e.NewClient(); err != nil {
-		t.Fatal(err)
-	}
+	p := &pair{t: t, judge: testkit.Redis(t).Dial(t), ours: newServer(t, 1, nil)}
 	if _, err := p.judge.Do("HELLO", "3"); err != nil { // as a client within the process
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		p.judge.Close()
-		p.ours.Close()
-		e.Close()
-	})
+	t.Cleanup(func() { p.judge.Close() })
 	return p
 }
 
