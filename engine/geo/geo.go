@@ -120,9 +120,7 @@ var historyOfRadius = []string{
 	"7.0.0: Added support for uppercase unit names.",
 }
 
-const (
-	errUnit resp.Error = "ERR unsupported unit provided. please use M, KM, FT, MI"
-)
+const errUnit resp.Error = "ERR unsupported unit provided. please use M, KM, FT, MI"
 
 // places opens the sorted set of a key that is read; there is none of an absent key.
 func places(c *shard.Call, key []byte) (z object.ZSetView, there bool, err error) {

@@ -15,8 +15,8 @@ import (
 type search struct {
 	shape
 	order order
-	// count is how many places are wanted, 0 for all; any are as good as the
-	// nearest.
+	// count is how many places are wanted, 0 for all; any says that they need not
+	// be the first of the order.
 	count int64
 	any   bool
 
