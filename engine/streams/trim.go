@@ -78,7 +78,11 @@ loop:
 			limitGiven = true
 		case adds && is(arg, "NOMKSTREAM"):
 			a.noStream = true
-		case a.references(arg):
+		case isReferences(arg):
+			if a.refsGiven {
+				return 0, resp.ErrSyntax
+			}
+			a.trim.References, a.refsGiven = parseReferences(arg)
 		case adds:
 			if a.id, a.seqGiven, err = parseNewID(arg); err != nil {
 				return 0, err
@@ -106,13 +110,9 @@ loop:
 	return at, nil
 }
 
-// references reads KEEPREF, DELREF or ACKED, of which there may be one.
-func (a *addition) references(arg []byte) bool {
-	if a.refsGiven {
-		return false
-	}
-	a.trim.References, a.refsGiven = parseReferences(arg)
-	return a.refsGiven
+func isReferences(arg []byte) bool {
+	_, ok := parseReferences(arg)
+	return ok
 }
 
 // parseReferences reads what is to become of references to deleted entries.

@@ -248,6 +248,9 @@ func (m *streamModel) randomText(r *rand.Rand) string {
 	case 1:
 		return ""
 	case 2:
+		if r.IntN(30) == 0 {
+			return string(make([]byte, r.IntN(100<<10))) // more than a slot of the arena holds
+		}
 		return string(make([]byte, r.IntN(1<<r.IntN(12))))
 	}
 	return string('a' + rune(r.IntN(4)))
