@@ -232,6 +232,14 @@ func (d DB) Watch(key []byte) {
 	}
 }
 
+// Signal tells those who watch key that it has changed, though it has not: for a
+// command of which Redis says so.
+func (d DB) Signal(key []byte) {
+	if s := d.call.shardOf(key, d.call.hashOf(key)); s.watched.any() {
+		s.watched.touch(d.Number, key)
+	}
+}
+
 // Expired says whether a watched key on shard s has run out of time since it was
 // watched, though nobody has removed it yet: EXEC must fail then, too. The
 // caller holds the turn of s.

@@ -5,7 +5,8 @@
 // deletes the key, so that "no such key" and "empty list" are one case. Events come
 // when the change is over, and that of the deletion last.
 //
-//	lists.go   the table; push, read, search
+//	lists.go   the table; push and read
+//	find.go    search
 //	edit.go    insert, set, remove, trim
 //	pop.go     take from one end, of the first list that has something
 //	move.go    take from one list and push to another

@@ -91,7 +91,8 @@ func lrem(c *shard.Call) error {
 
 // LTRIM key start stop
 //
-// As in Redis there is an event even if nothing was removed.
+// As in Redis there is an event, and whoever watches the key hears of it, even if
+// nothing was removed.
 func ltrim(c *shard.Call) error {
 	start, ok := resp.ParseInt(c.Args[2])
 	stop, also := resp.ParseInt(c.Args[3])
@@ -107,7 +108,10 @@ func ltrim(c *shard.Call) error {
 	}
 	l := object.ListOf(v, c.Limits())
 	from, to := span(start, stop, l.Len())
-	if from < to {
+	switch {
+	case to-from == l.Len():
+		c.DB.Signal(c.Args[1])
+	case from < to:
 		l.Trim(from, to)
 	}
 	removed(c, v, "ltrim", from == to)

@@ -33,6 +33,7 @@ var Lists = Family{"lists", []string{
 	"LMPOP 1 key (LEFT|RIGHT)",
 	"3*LMPOP 2 key key (LEFT|RIGHT) [COUNT small]",
 	"LMPOP small key key (LEFT|RIGHT|word) [COUNT number] [COUNT count]",
+	"CONFIG SET LIST-MAX-LISTPACK-SIZE (1|4|-1|-2)",
 }}
 
 // Waiting are those that wait. Redis notices only ten times a second that a wait

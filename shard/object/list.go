@@ -50,7 +50,8 @@ const (
 
 var emptyListRoot = []byte{0, 0, listRootHeader, 0}
 
-// EmptyList is the encoding and the root of a list that is about to be filled.
+// EmptyList is the encoding and the root of a list that is about to be filled. The
+// root is to be copied.
 func EmptyList(*Limits) (Encoding, []byte) { return Listpack, emptyListRoot }
 
 // ListOf is the list that lives in home.
@@ -218,7 +219,7 @@ func (l *ListView) Find(e Element, from, to int, back bool, visit func(number in
 	})
 }
 
-// PushFront and PushBack add an element, which must not be borrowed from a list.
+// PushFront adds an element, which must not be borrowed from a list, before all others.
 func (l *ListView) PushFront(e Element) { l.push(e, true) }
 
 // PushBack adds the element behind all others.
@@ -262,7 +263,7 @@ func (l *ListView) put(e Element, front bool) {
 	}
 	size := e.entrySize()
 	if l.tree.depth == 0 {
-		l.tree.Append(l.newLeaf(nil, &e, nil, listRoomMin, front), Key{}, 1)
+		l.tree.Append(l.newLeaf(nil, &e, nil, listSpareMin(size), front), Key{}, 1)
 		return
 	}
 	var end edge
@@ -281,7 +282,7 @@ func (l *ListView) put(e Element, front bool) {
 		return
 	}
 	// It begins small: at such a boundary, an element may well go as it came.
-	fresh := l.newLeaf(nil, &e, nil, max(listRoomMin-listLeafHeader-size, 0), front)
+	fresh := l.newLeaf(nil, &e, nil, listSpareMin(size), front)
 	if front {
 		l.insertBefore(&c, fresh, 1)
 	} else {

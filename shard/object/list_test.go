@@ -292,6 +292,45 @@ func listReads(t *testing.T, r *rand.Rand, l *ListView, model []string) {
 	}
 }
 
+// Elements about as long as a leaf, at both ends and between, of lists that were
+// and were not empty before.
+func TestListLeafSizes(t *testing.T) {
+	limits := Limits{ListListpackSize: 0}
+	for n := 4070; n < 4110; n++ {
+		for _, front := range []bool{false, true} {
+			h := newListHome(&limits)
+			l := ListOf(h, &limits)
+			long, short := ElementOf(make([]byte, n)), ElementOf([]byte("x"))
+			l.push(short, front)
+			l.push(short, front) // a tree from here on
+			l.Remove(0, 2)
+			want := 0
+			for _, e := range []Element{long, short, short, long, short, long, long} {
+				l.push(e, front)
+				want++
+				l.check()
+			}
+			for at := range want {
+				l.Insert(at*2, long)
+				l.Insert(at*2, short)
+				l.Set(at*2+1, short)
+				l.check()
+			}
+			l.Set(0, long)
+			l.Set(l.Len()-1, long)
+			l.check()
+			for l.Len() > 0 {
+				l.pop(!front)
+				l.check()
+			}
+			if h.arena.Stats().Objects != 0 {
+				t.Fatalf("%d bytes: %d objects are left", n, h.arena.Stats().Objects)
+			}
+			h.arena.Close()
+		}
+	}
+}
+
 func TestListEntries(t *testing.T) {
 	for _, n := range []int{0, 1, 62, 63, 64, 125, 126, 127, 4095, 4096, 16381, 16382, 16383, 1<<21 - 6, 1<<21 - 5, 1 << 21} {
 		e := ElementOf(make([]byte, n))

@@ -91,6 +91,9 @@ func (l *ListView) spare(n int) int {
 	return max(room-listLeafHeader-n, 0)
 }
 
+// listSpareMin is the room to give the first n bytes of a leaf that will grow.
+func listSpareMin(n int) int { return max(listRoomMin-listLeafHeader-n, 0) }
+
 // An edge is the way to the first or the last leaf of a tree: what a cursor is,
 // for changes that leave the nodes as they are.
 type edge [levelsMax]*branch
