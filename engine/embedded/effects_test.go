@@ -213,7 +213,8 @@ func (r *record) String() string {
 // families whose random commands change data, and what makes transactions of them.
 // Connections that end, or fall silent, prove nothing here.
 var changing = []difftest.Family{
-	difftest.Strings, difftest.Bitmaps, difftest.Generic, difftest.Expiry, difftest.Transactions, difftest.Hashes,
+	difftest.Strings, difftest.Bitmaps, difftest.HyperLogLogs, difftest.ZSets, difftest.Geo, difftest.Generic,
+	difftest.Expiry, difftest.Transactions, difftest.Hashes,
 	{Name: "fields", Forms: []string{
 		"3*HEXPIRE key seconds [NX|XX|GT|LT] FIELDS 1 field", "3*HPEXPIRE key millis FIELDS 2 field field",
 		"HEXPIREAT key unix FIELDS 1 field", "2*HPEXPIREAT key unixmillis [NX|XX|GT|LT] FIELDS 2 field field",
