@@ -147,7 +147,7 @@ func burstLen(steps []Step, depth int) int {
 		}
 		// EXEC may light a fuse, SCAN is followed, DBSIZE wants a sweep before it.
 		switch strings.ToUpper(before.Args[0]) {
-		case "EXEC", "SCAN":
+		case "EXEC", "SCAN", "HSCAN", "SSCAN", "ZSCAN":
 			return n
 		}
 		if strings.EqualFold(next.Args[0], "DBSIZE") {
@@ -281,10 +281,14 @@ func (s *session) follow(st *Step, reply resp.Value) time.Duration {
 // scan follows a SCAN to its end on both servers and compares what was seen.
 func (p *pair) scan(conn int, st *Step, first [2]resp.Value) (*mismatch, error) {
 	var seen [2][]string
+	place := cursorPlace(st.Args)
 	for i := range p.sides {
 		v := first[i]
 		for round := 0; ; round++ {
 			for _, key := range v.Elems[1].Elems {
+				if strings.EqualFold(st.Args[0], "ZSCAN") {
+					shortenScore(&key)
+				}
 				seen[i] = append(seen[i], testkit.Quote(key.Text()))
 			}
 			cursor := v.Elems[0].Text()
@@ -292,7 +296,7 @@ func (p *pair) scan(conn int, st *Step, first [2]resp.Value) (*mismatch, error) 
 				break
 			}
 			args := slices.Clone(st.Args)
-			args[1] = cursor
+			args[place] = cursor
 			var err error
 			v, err = p.sides[i].conns[conn].Do(args...)
 			if err == nil && round == scanRoundsMax {
@@ -310,12 +314,20 @@ func (p *pair) scan(conn int, st *Step, first [2]resp.Value) (*mismatch, error) 
 		seen[i] = slices.Compact(seen[i])
 	}
 	// A scan that began in the middle promises nothing about what it sees.
-	if st.Args[1] == "0" && !slices.Equal(seen[hyperkv], seen[redis]) {
+	if st.Args[place] == "0" && !slices.Equal(seen[hyperkv], seen[redis]) {
 		return &mismatch{command: "SCAN", got: [2]string{
 			"in all: " + strings.Join(seen[hyperkv], " "), "in all: " + strings.Join(seen[redis], " "),
 		}}, nil
 	}
 	return nil, nil
+}
+
+// cursorPlace is where the cursor of a command stands: behind the key, if it has one.
+func cursorPlace(args []string) int {
+	if strings.EqualFold(args[0], "SCAN") {
+		return 1
+	}
+	return 2
 }
 
 // sweep makes both servers meet every key, so that they forget the expired ones.
