@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Verdict is the outcome of a bar.
@@ -24,7 +25,6 @@ type Bar struct {
 
 // The promises, as ratios to Redis unless a unit says otherwise.
 const (
-	overheadMax     = 24.0 // bytes per key over payload
 	shardRatioMax   = 1.4
 	gcShareMax      = 0.02
 	objectsPerKey   = 0.01 // growth of the heap that still counts as none
@@ -62,6 +62,8 @@ func judge(r *Comparison) []Bar {
 	}
 	_, mset := judgeSpeed(r.Speed, "mset", 16, subject, 0, msetCPURatioMax, false)
 	bars = append(bars, mset)
+	bars = append(bars, judgeCollections(r.Collections, subject)...)
+	bars = append(bars, judgeDeletion(r.Deletion, subject)...)
 	bars = append(bars, judgeMemory(r.Memory, subject)...)
 	bars = append(bars, judgeFill(r.Fill, subject)...)
 	return append(bars, judgeStartup(r.Startup, subject))
@@ -125,31 +127,44 @@ func judgeShards(cases []SpeedCase, op string) Bar {
 }
 
 func judgeMemory(rows []MemoryRow, subject string) []Bar {
-	bar := func(row MemoryRow) Bar {
-		b := Bar{
-			Measure: fmt.Sprintf("memory over payload, %s keys, %s", count(float64(row.Items)), row.Name),
-			Target:  fmt.Sprintf("≤ %.0f bytes per key", overheadMax), Measured: "–", Verdict: NotMeasured,
-		}
-		if f := row.figure(subject); f != nil {
-			b.Measured = fmt.Sprintf("%.1f bytes", f.Overhead)
-			if peer := row.figure(reference); peer != nil && peer != f {
-				b.Measured += fmt.Sprintf(" (Redis %.1f)", peer.Overhead)
-			}
-			b.Verdict = verdict(f.Overhead <= overheadMax)
-		}
-		return b
-	}
-	// The promise is about strings of 16 and 32 bytes; the other rows inform.
 	var bars []Bar
-	for _, row := range rows {
-		if row.Name == memoryCases[0].name {
-			bars = append(bars, bar(row))
+	for _, mc := range memoryCases {
+		for _, row := range rows {
+			if row.Name == mc.name {
+				bars = append(bars, judgeRow(row, mc, subject))
+			}
 		}
 	}
 	if len(bars) == 0 {
-		bars = append(bars, bar(MemoryRow{Name: memoryCases[0].name, Items: 1_000_000}))
+		bars = append(bars, judgeRow(MemoryRow{Name: memoryCases[0].name, Items: 1_000_000}, memoryCases[0], subject))
 	}
 	return bars
+}
+
+func judgeRow(row MemoryRow, mc memoryCase, subject string) Bar {
+	b := Bar{
+		Measure: fmt.Sprintf("memory over payload, %s × %s", count(float64(row.Items)), row.Name),
+		Target:  fmt.Sprintf("≤ %s bytes", strconv.FormatFloat(mc.overheadMax, 'f', -1, 64)), Measured: "–", Verdict: NotMeasured,
+	}
+	own, peer := row.figure(subject), row.figure(reference)
+	if mc.overheadMax == 0 {
+		b.Target = "≤ Redis"
+	}
+	if own == nil {
+		return b
+	}
+	b.Measured = fmt.Sprintf("%.1f bytes", own.Overhead)
+	limit := mc.overheadMax
+	if peer != nil && peer != own {
+		b.Measured += fmt.Sprintf(" (Redis %.1f)", peer.Overhead)
+		if limit == 0 {
+			limit = peer.Overhead
+		}
+	} else if limit == 0 {
+		return b
+	}
+	b.Verdict = verdict(own.Overhead <= limit)
+	return b
 }
 
 func judgeFill(figures []FillFigure, subject string) []Bar {

@@ -14,16 +14,18 @@ import (
 type Section string
 
 const (
-	SectionSpeed   Section = "speed"
-	SectionTool    Section = "redis-benchmark"
-	SectionShards  Section = "shards"
-	SectionMemory  Section = "memory"
-	SectionStartup Section = "startup"
-	SectionFill    Section = "fill"
+	SectionSpeed       Section = "speed"
+	SectionTool        Section = "redis-benchmark"
+	SectionShards      Section = "shards"
+	SectionCollections Section = "collections"
+	SectionDeletion    Section = "deletion"
+	SectionMemory      Section = "memory"
+	SectionStartup     Section = "startup"
+	SectionFill        Section = "fill"
 )
 
 // Sections lists all of them in the order they run.
-var Sections = []Section{SectionSpeed, SectionTool, SectionShards, SectionMemory, SectionStartup, SectionFill}
+var Sections = []Section{SectionSpeed, SectionTool, SectionShards, SectionCollections, SectionDeletion, SectionMemory, SectionStartup, SectionFill}
 
 // Plan says what a comparison does.
 type Plan struct {
@@ -101,18 +103,20 @@ func ToolOnPath() string {
 
 // Comparison is everything a comparison measured.
 type Comparison struct {
-	Date        string          `json:"date"`
-	Environment Environment     `json:"environment"`
-	Settings    Settings        `json:"settings"`
-	Servers     []ServerInfo    `json:"servers"`
-	Speed       []SpeedCase     `json:"speed,omitempty"`
-	Tool        []ToolCase      `json:"redis_benchmark,omitempty"`
-	Shards      []SpeedCase     `json:"shards,omitempty"`
-	Memory      []MemoryRow     `json:"memory,omitempty"`
-	Startup     []StartupFigure `json:"startup,omitempty"`
-	Fill        []FillFigure    `json:"fill,omitempty"`
-	Bars        []Bar           `json:"bars"`
-	Notes       []string        `json:"notes,omitempty"`
+	Date        string           `json:"date"`
+	Environment Environment      `json:"environment"`
+	Settings    Settings         `json:"settings"`
+	Servers     []ServerInfo     `json:"servers"`
+	Speed       []SpeedCase      `json:"speed,omitempty"`
+	Tool        []ToolCase       `json:"redis_benchmark,omitempty"`
+	Shards      []SpeedCase      `json:"shards,omitempty"`
+	Collections []SpeedCase      `json:"collections,omitempty"`
+	Deletion    []DeletionFigure `json:"deletion,omitempty"`
+	Memory      []MemoryRow      `json:"memory,omitempty"`
+	Startup     []StartupFigure  `json:"startup,omitempty"`
+	Fill        []FillFigure     `json:"fill,omitempty"`
+	Bars        []Bar            `json:"bars"`
+	Notes       []string         `json:"notes,omitempty"`
 }
 
 // Settings are the parameters of a comparison.
@@ -172,6 +176,10 @@ func Compare(ctx context.Context, plan Plan) (*Comparison, error) {
 			err = compareTool(ctx, plan, r)
 		case SectionShards:
 			err = compareShards(ctx, plan, r)
+		case SectionCollections:
+			err = compareCollections(ctx, plan, r)
+		case SectionDeletion:
+			err = compareDeletion(ctx, plan, r)
 		case SectionMemory:
 			err = compareMemory(ctx, plan, r)
 		case SectionStartup:

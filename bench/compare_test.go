@@ -177,11 +177,11 @@ func TestCancelledComparisonLeavesNothing(t *testing.T) {
 
 func TestMissingCommandIsARowWithoutFigure(t *testing.T) {
 	plan := tinyPlan(t).withDefaults()
-	figure, err := weigh(t.Context(), plan, plan.Peers[0], memoryCase{"vector", "NOSUCHCOMMAND __key__ __data__", 1, 48})
+	figure, err := weigh(t.Context(), plan, plan.Peers[0], memoryCase{"vector", "NOSUCHCOMMAND __key__ __data__", 1, 32, 48, 0})
 	if err != nil || figure.Supported {
 		t.Errorf("%+v, %v", figure, err)
 	}
-	figure, err = weigh(t.Context(), plan, plan.Peers[0], memoryCase{"hash", "HSET __key__ __field__ __data__", 100, 18 + 32})
+	figure, err = weigh(t.Context(), plan, plan.Peers[0], memoryCase{"hash", "HSET __key__ __field__ __data__", 100, 32, 18 + 32, 0})
 	if err != nil || !figure.Supported {
 		t.Errorf("%+v, %v", figure, err)
 	}
@@ -223,7 +223,23 @@ func TestBars(t *testing.T) {
 		},
 		Shards: []SpeedCase{{Op: "get", Pipeline: 16, Figures: []SpeedFigure{
 			{Server: shardVariant("1"), ServerMicros: 1}, {Server: shardVariant("8"), ServerMicros: 1.5}}}},
-		Memory:  []MemoryRow{{Name: memoryCases[0].name, Items: 1_000_000, Figures: []MemoryFigure{{Server: "HyperKV", Supported: true, Overhead: 20}}}},
+		Collections: []SpeedCase{
+			{Name: "LPUSH, pipeline 16", Figures: figures(1500, 0.9, 1000, 1, false)},
+			{Name: "RPOP, pipeline 16", Figures: figures(1300, 0.8, 1000, 1, false)},
+			{Name: "LRANGE of 100, pipeline 1", Figures: figures(900, 0.9, 1000, 1, false)},
+		},
+		Deletion: []DeletionFigure{
+			{Server: "HyperKV", Name: "set", Elements: 5_000_000, Slowest: 4_000, Quiet: 1_000},
+			{Server: "HyperKV", Name: "list", Elements: 5_000_000, Slowest: 6_000, Quiet: 5_900},
+			{Server: "Redis", Name: "set", Elements: 5_000_000, Slowest: 900_000, Quiet: 1_000},
+		},
+		Memory: []MemoryRow{
+			{Name: memoryCases[0].name, Items: 1_000_000, Figures: []MemoryFigure{{Server: "HyperKV", Supported: true, Overhead: 20}}},
+			{Name: "member in sorted sets of 20", Items: 1_000_000, Figures: []MemoryFigure{
+				{Server: "HyperKV", Supported: true, Overhead: 1.6}, {Server: "Redis", Supported: true, Overhead: 1.4}}},
+			{Name: "entry of one stream", Items: 1_000_000, Figures: []MemoryFigure{
+				{Server: "HyperKV", Supported: true, Overhead: 3}, {Server: "Redis", Supported: true, Overhead: 4}}},
+		},
 		Startup: []StartupFigure{{Server: "HyperKV", Millis: 101}},
 		Fill: []FillFigure{{Server: "HyperKV", Keys: 10_000_000, Fill: Result{Latency: Latency{Max: 12_000}}, Rewrite: Result{Latency: Latency{Max: 15_000}},
 			Collector: &Collector{CPUShare: 0.03, ObjectsEmpty: 1000, ObjectsFull: 1200}}},
@@ -247,7 +263,14 @@ SET, pipeline 1: server CPU per operation: –: not measured
 GET, pipeline 16: CPU per operation at 8 shards ÷ at 1 shard: 1.50 (1.50 ÷ 1.00 µs): fail
 SET, pipeline 16: CPU per operation at 8 shards ÷ at 1 shard: –: not measured
 MSET of 10 keys, pipeline 16: server CPU per operation: 0.80 ×: pass
-memory over payload, 1 M keys, string, 32-byte value: 20.0 bytes: pass
+LPUSH, pipeline 16: 1.50 × speed, 0.90 × CPU: pass
+RPOP, pipeline 16: 1.30 × speed, 0.80 × CPU: fail
+LRANGE of 100, pipeline 1: 0.90 × speed, 0.90 × CPU: pass
+deleting a set of 5 M: slowest reply to others: 4.0 ms (without: 1.0 ms): pass
+deleting a list of 5 M: slowest reply to others: 6.0 ms (without: 5.9 ms): fail
+memory over payload, 1 M × string, 32-byte value: 20.0 bytes: pass
+memory over payload, 1 M × member in sorted sets of 20: 1.6 bytes (Redis 1.4): fail
+memory over payload, 1 M × entry of one stream: 3.0 bytes (Redis 4.0): pass
 10 M keys under mixed load: GC share of CPU: 3.00 %: fail
 10 M keys: heap objects: 1.2 K, empty 1 K: pass
 filling 10 M keys: slowest reply: 12.0 ms (writing the same keys again, without growth: 15.0 ms): pass

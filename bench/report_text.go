@@ -148,6 +148,12 @@ func comparisonTables(c *Comparison) []table {
 	if len(c.Shards) > 0 {
 		tables = append(tables, speedTable("One shard and eight", shardVariant("1"), c.Shards))
 	}
+	if len(c.Collections) > 0 {
+		tables = append(tables, speedTable("Collections", reference, c.Collections))
+	}
+	if len(c.Deletion) > 0 {
+		tables = append(tables, deletionTable(c.Deletion))
+	}
 	if len(c.Memory) > 0 {
 		tables = append(tables, memoryTable(c.Memory))
 	}
@@ -215,10 +221,10 @@ func toolTable(cases []ToolCase) table {
 
 func memoryTable(rows []MemoryRow) table {
 	t := table{
-		title: "Memory: resident bytes over payload per key",
-		note: "Growth of the resident set from the empty server, divided by the keys, minus key and value bytes. " +
-			"“Whole process” charges the empty server's own memory to the keys as well.",
-		header: []string{"data", "keys", "payload", "server", "over payload", "× Redis", "whole process", "resident MiB"},
+		title: "Memory: resident bytes over payload per item",
+		note: "Growth of the resident set, from a server that was filled and emptied before, divided by the items, minus the bytes that clients sent. " +
+			"“Whole process” charges the emptied server's own memory to the items as well.",
+		header: []string{"data", "items", "payload", "server", "over payload", "× Redis", "whole process", "resident MiB"},
 	}
 	for _, r := range rows {
 		base := MemoryFigure{}
@@ -227,10 +233,10 @@ func memoryTable(rows []MemoryRow) table {
 		}
 		for _, f := range r.Figures {
 			if !f.Supported {
-				t.add(r.Name, count(float64(r.Items)), strconv.Itoa(r.Payload), f.Server, "no such command", "–", "–", "–")
+				t.add(r.Name, count(float64(r.Items)), strconv.FormatFloat(r.Payload, 'f', -1, 64), f.Server, "no such command", "–", "–", "–")
 				continue
 			}
-			t.add(r.Name, count(float64(r.Items)), strconv.Itoa(r.Payload), f.Server, fmt.Sprintf("%.1f", f.Overhead), ratio(f.Overhead, base.Overhead),
+			t.add(r.Name, count(float64(r.Items)), strconv.FormatFloat(r.Payload, 'f', -1, 64), f.Server, fmt.Sprintf("%.1f", f.Overhead), ratio(f.Overhead, base.Overhead),
 				fmt.Sprintf("%.1f", f.Whole), fmt.Sprintf("%.1f", float64(f.After)/(1<<20)))
 		}
 	}
@@ -263,7 +269,7 @@ func comparisonNotes(c *Comparison) []string {
 		notes = append(notes, fmt.Sprintf("The machine was not quiet: other processes and the hypervisor took up to %s of its cores during a run. "+
 			"Speeds and the high percentiles suffer from that; CPU per request and memory hardly do.", percent(foreign)))
 	}
-	for _, cases := range [][]SpeedCase{c.Speed, c.Shards} {
+	for _, cases := range [][]SpeedCase{c.Speed, c.Shards, c.Collections} {
 		for _, sc := range cases {
 			for _, f := range sc.Figures {
 				if f.Saturated {
@@ -281,7 +287,7 @@ const foreignNoted = 0.05
 // foreignShare is the largest foreign share of any speed case.
 func foreignShare(c *Comparison) float64 {
 	share := 0.0
-	for _, cases := range [][]SpeedCase{c.Speed, c.Shards} {
+	for _, cases := range [][]SpeedCase{c.Speed, c.Shards, c.Collections} {
 		for _, sc := range cases {
 			for _, f := range sc.Figures {
 				share = max(share, f.Foreign)

@@ -8,7 +8,8 @@ import (
 
 // The placeholders of a command template. __key__ and __rand_int__ draw a new
 // number each time they appear; __field__ and __int__ show the number drawn
-// last, so that "HSET __key__ __field__ __data__" numbers its fields.
+// last, so that "HSET __key__ __field__ __data__" numbers its fields. A command
+// with only these draws one number itself: "HSET hash __field__ __data__".
 const (
 	placeKey    = "__key__"
 	placeData   = "__data__"
@@ -20,6 +21,7 @@ const (
 const (
 	randomDigits = 12
 	fieldPrefix  = "field:"
+	fieldBytes   = len(fieldPrefix) + randomDigits
 	intDigits    = 10
 	intBase      = 1_000_000_000 // makes every __int__ ten digits long
 )
@@ -29,6 +31,7 @@ const (
 // a request into more than one image. Immutable once compiled.
 type template struct {
 	segments []segment
+	draws    bool // a number is drawn before the command
 }
 
 // segment is a run of bytes of fixed size, then optionally data of varying size.
@@ -135,6 +138,18 @@ func compile(op Op, w Workload) (*template, error) {
 	if len(current.image) > 0 {
 		t.segments = append(t.segments, current)
 	}
+	shows := false
+	for _, s := range t.segments {
+		for _, p := range s.patches {
+			switch p.kind {
+			case patchKey, patchRandom:
+				return t, nil
+			case patchField, patchInt:
+				shows = true
+			}
+		}
+	}
+	t.draws = shows
 	return t, nil
 }
 
@@ -250,6 +265,9 @@ func (r *renderer) choose() int {
 // render appends one request of the given op.
 func (r *renderer) render(dst []byte, op int) []byte {
 	segments := r.templates[op].segments
+	if r.templates[op].draws {
+		r.last = r.keys.next()
+	}
 	for i := range segments {
 		s := &segments[i]
 		base := len(dst)

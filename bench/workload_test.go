@@ -100,6 +100,7 @@ func TestTemplatesRenderWholeCommands(t *testing.T) {
 	f("SET __key__ __int__", Keys{Count: 12, Size: 6}, 1, "SET key:00 1000000000", "SET key:01 1000000001")
 	f("HSET __key__ __field__ __data__", Keys{Count: 100, Prefix: "h", Size: 3}, 2,
 		"HSET h00 field:000000000000 v", "HSET h00 field:000000000001 v", "HSET h01 field:000000000002 v")
+	f("HSET h __field__ __int__", Keys{Count: 3}, 1, "HSET h field:000000000000 1000000000", "HSET h field:000000000001 1000000001")
 	f("SADD s e:__rand_int__", Keys{Count: 2}, 1, "SADD s e:000000000000", "SADD s e:000000000001")
 	f("MSET a__key__b __data__ __key__ x__data__x", Keys{Count: 9, Size: 5}, 1, "MSET akey:0b v key:1 xvx")
 }

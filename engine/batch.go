@@ -87,8 +87,7 @@ func (t *batch) runAcross() {
 
 func (t *batch) run(call *shard.Call) {
 	w := resp.Writer{Buf: t.reply, Proto: t.proto}
-	call.Reply, call.Client = &w, &t.client
-	call.Now = call.Set().Now()
+	call.BeginClient(&t.client, &w)
 	var sink uint64
 	for i := range t.commands {
 		sink += t.commands[i].touchBuckets(call)
@@ -103,7 +102,7 @@ func (t *batch) run(call *shard.Call) {
 		at = t.commands[i].run(call, at)
 		t.replies[i].end = len(w.Buf)
 	}
-	call.Client, call.Reply = nil, nil
+	call.EndClient()
 	t.reply = w.Buf
 }
 

@@ -1,17 +1,28 @@
 package engine
 
 import (
+	"sync/atomic"
 	"time"
 
+	"hyperkv/internal/clock"
 	"hyperkv/resp"
+	"hyperkv/shard"
 )
 
-// blocking is a command that keeps its session waiting. Owned by the loop.
+// blocking is a command that keeps its session waiting. Owned by the loop, but
+// for what the transaction that begins the wait does with it meanwhile.
 type blocking struct {
 	pending pending
 	timer   *time.Timer
-	// timedOut writes the reply when time is up.
+	command *Command
+	// timedOut writes the reply when time is up, for a command that does not wait
+	// for keys.
 	timedOut func(w *resp.Writer)
+	// waiter is who waits for keys, nil until it does. It is stored last of what
+	// begins the wait.
+	waiter atomic.Pointer[shard.Waiter]
+	// begun says that it waits: until then it may still find something at once.
+	begun atomic.Bool
 }
 
 // Block makes the session wait: the reply comes from timedOut after the
@@ -19,13 +30,8 @@ type blocking struct {
 // called from a command's start, on the loop, with the pipeline fenced.
 func (s *Session) Block(timeout time.Duration, timedOut func(w *resp.Writer)) {
 	b := &blocking{timedOut: timedOut}
-	b.pending.session = s
-	s.blocked = b
-	s.hold = holdBlock
-	s.info.blocking.Store(b)
-	s.setFlag(flagBlocked, true)
-	s.loop.engine.clients.blocked.Add(1)
-	s.pipeline.wait(&b.pending, 0, s.takeDrop())
+	s.holdFor(b)
+	s.beginBlock(b)
 	if timeout > 0 {
 		b.timer = time.AfterFunc(timeout, func() {
 			s.loop.post(func() { s.unblock(b, nil) })
@@ -33,37 +39,216 @@ func (s *Session) Block(timeout time.Duration, timedOut func(w *resp.Writer)) {
 	}
 }
 
+// holdFor makes the session wait for the reply of b. On the loop.
+func (s *Session) holdFor(b *blocking) {
+	b.pending.session = s
+	b.pending.finished = func() { s.endBlock(b) }
+	s.blocked = b
+	s.hold = holdBlock
+	s.pipeline.wait(&b.pending, 0, s.takeDrop())
+}
+
+// beginBlock shows the session as blocked. On the loop, or while it waits for the
+// transaction that calls this.
+func (s *Session) beginBlock(b *blocking) {
+	b.begun.Store(true)
+	s.info.blocking.Store(b)
+	s.setFlag(flagBlocked, true)
+	s.loop.engine.clients.blocked.Add(1)
+}
+
+// startBlocking runs a command that may have to wait for its keys.
+func (s *Session) startBlocking(c *Command, args [][]byte) bool {
+	l := s.loop
+	e := l.engine
+	if !s.fence() {
+		return false
+	}
+	x := &l.crossing
+	x.begin(e)
+	if err := x.include(e, c, args); err != nil {
+		s.Refuse(c, err)
+		return true
+	}
+	x.join()
+	x.finish(e)
+	if len(x.shards) == 0 {
+		x.shards = append(x.shards, e.Shards.Shards[0])
+	}
+	s.info.commands.Add(1)
+	if !e.foreignOnly && e.Shards.EnterAll(x.shards) {
+		w := s.answer()
+		mark := len(w.Buf)
+		x.call.Bind(e.Shards, x.shards...)
+		if wait, blocked := s.tryBlocking(&x.call, c, args, &w); blocked {
+			b := &blocking{command: c}
+			s.holdFor(b)
+			s.register(b, wait, cloneArgs(args), append([]*shard.Shard(nil), x.shards...))
+			e.Shards.ExitAll(x.shards)
+			return true
+		}
+		e.Shards.ExitAll(x.shards)
+		s.answered(&w, mark, s.takeDrop())
+		return true
+	}
+	t := &blockingStart{blocking: blocking{command: c}, session: s, args: cloneArgs(args)}
+	t.txn.Shards = append([]*shard.Shard(nil), x.shards...)
+	t.txn.Body = t.run
+	t.txn.Done = t.done
+	s.holdFor(&t.blocking)
+	e.Shards.Submit(&t.txn)
+	return true
+}
+
+// tryBlocking runs the command with a call that is bound to its shards, and says
+// whether it has to wait.
+func (s *Session) tryBlocking(call *shard.Call, c *Command, args [][]byte, w *resp.Writer) (wait shard.Wait, blocked bool) {
+	call.BeginClient(&s.client, w)
+	call.Begin(s.db, args)
+	call.Command = c.id
+	call.LetBlock(&wait)
+	call.Execute(c.Run, clock.Monotonic())
+	call.EndClient()
+	return wait, call.Blocked()
+}
+
+// register makes the session wait for keys. The turns of the shards, under which
+// the command has found nothing, are still held.
+func (s *Session) register(b *blocking, wait shard.Wait, args [][]byte, shards []*shard.Shard) {
+	e := s.loop.engine
+	waiter := &shard.Waiter{
+		Run: b.command.Run, Command: b.command.id, Args: args, Database: s.db,
+		Client: &s.client, Proto: s.proto, Shards: shards,
+		Served: func(reply []byte) {
+			b.pending.reply = reply
+			s.loop.complete(&b.pending)
+		},
+	}
+	waiter.Register(e.Shards, wait)
+	s.beginBlock(b)
+	if wait.Until > 0 {
+		timeout := time.Duration(wait.Until-e.Shards.Now()) * time.Millisecond
+		b.timer = time.AfterFunc(max(timeout, 0), func() {
+			s.loop.post(func() { s.unblock(b, nil) })
+		})
+	}
+	b.waiter.Store(waiter)
+}
+
+// blockingStart is the first run of a blocking command where its shards were busy.
+type blockingStart struct {
+	blocking
+	session *Session
+	txn     shard.Transaction
+	args    [][]byte
+}
+
+// run is the transaction's body; the session waits, so that its state may be used.
+func (t *blockingStart) run() {
+	s := t.session
+	w := resp.Writer{Proto: s.proto}
+	var call shard.Call
+	call.Bind(s.loop.engine.Shards, t.txn.Shards...)
+	wait, blocked := s.tryBlocking(&call, t.command, t.args, &w)
+	if !blocked {
+		t.pending.reply = w.Buf
+		return
+	}
+	s.register(&t.blocking, wait, t.args, t.txn.Shards)
+}
+
+func (t *blockingStart) done() {
+	if t.waiter.Load() == nil {
+		t.session.loop.complete(&t.pending)
+		return
+	}
+	// Its client may have gone while nobody knew yet that it would wait.
+	t.session.loop.post(func() {
+		if t.session.closed {
+			t.session.abandon(&t.blocking)
+		}
+	})
+}
+
+// unblockRetry is how long to wait for somebody who is about to serve the client.
+const unblockRetry = time.Millisecond
+
 // unblock ends a wait with an error, or as its time-out would. On the loop.
 func (s *Session) unblock(b *blocking, err error) {
 	if s.blocked != b || s.closed {
 		return
 	}
-	s.endBlock()
+	waiter := b.waiter.Load()
+	if b.command != nil {
+		cancelled, done := false, false
+		if waiter != nil {
+			cancelled, done = waiter.Cancel()
+		}
+		if done {
+			return // the reply is on its way
+		}
+		if !cancelled {
+			time.AfterFunc(unblockRetry, func() {
+				s.loop.post(func() { s.unblock(b, err) })
+			})
+			return
+		}
+	}
 	w := resp.Writer{Proto: s.proto}
-	if err != nil {
+	switch {
+	case err != nil:
 		w.Error(err)
-	} else {
+	case waiter != nil:
+		_ = waiter.TimedOut(&w)
+	default:
 		b.timedOut(&w)
 	}
+	if b.command != nil {
+		s.loop.counter.Ran(b.command.id, 0)
+		if err != nil {
+			s.loop.counter.Failed(b.command.id)
+			s.loop.errors.count(err)
+		}
+	}
 	b.pending.reply = w.Buf
-	s.hold = holdFence // which completed ends
 	s.completed(&b.pending)
 }
 
-func (s *Session) endBlock() {
-	if s.blocked.timer != nil {
-		s.blocked.timer.Stop()
+// endBlock is called on the loop when the reply of b is there.
+func (s *Session) endBlock(b *blocking) {
+	if b.timer != nil {
+		b.timer.Stop()
 	}
-	s.blocked = nil
-	s.info.blocking.Store(nil)
-	s.setFlag(flagBlocked, false)
-	s.loop.engine.clients.blocked.Add(-1)
+	if s.blocked == b {
+		s.blocked = nil
+		if s.hold == holdBlock {
+			s.hold = holdFence // which completed ends
+		}
+	}
+	if b.begun.Swap(false) {
+		s.info.blocking.CompareAndSwap(b, nil)
+		s.setFlag(flagBlocked, false)
+		s.loop.engine.clients.blocked.Add(-1)
+	}
+}
+
+// abandon ends a wait whose client is gone.
+func (s *Session) abandon(b *blocking) {
+	if waiter := b.waiter.Load(); waiter != nil {
+		if cancelled, done := waiter.Cancel(); !cancelled && !done {
+			time.AfterFunc(unblockRetry, func() {
+				s.loop.post(func() { s.abandon(b) })
+			})
+			return
+		}
+	}
+	s.endBlock(b)
 }
 
 // cancelBlock forgets a wait because the client is gone.
 func (s *Session) cancelBlock() {
-	if s.blocked != nil {
-		s.endBlock()
+	if b := s.blocked; b != nil && (b.waiter.Load() != nil || b.timedOut != nil) {
+		s.abandon(b)
 	}
 	if s.hold == holdPause {
 		p := &s.loop.engine.pause

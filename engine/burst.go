@@ -194,8 +194,7 @@ func (s *Session) runAcross(out *[]byte) bool {
 func (s *Session) runEntries(call *shard.Call, g *group, out *[]byte) {
 	b := &s.loop.burst
 	w := resp.Writer{Buf: *out, Proto: s.proto}
-	call.Reply, call.Client = &w, &s.client
-	call.Now = call.Set().Now()
+	call.BeginClient(&s.client, &w)
 	s.loop.now = call.Now
 	at := clock.Monotonic()
 	for i := g.first; i >= 0; i = b.entries[i].next {
@@ -204,7 +203,7 @@ func (s *Session) runEntries(call *shard.Call, g *group, out *[]byte) {
 		at = en.run(call, at)
 		en.end = len(w.Buf)
 	}
-	call.Client, call.Reply = nil, nil
+	call.EndClient()
 	*out = w.Buf
 }
 

@@ -160,13 +160,12 @@ func (s *Session) answered(w *resp.Writer, mark int, drop bool) {
 // runOn runs one command, or a part of one, with a call that is bound to its
 // shards, and returns how long that took.
 func runOn(call *shard.Call, c *Command, args [][]byte, db int, client *shard.Client, w *resp.Writer, part bool) (nanos int64) {
-	call.Reply, call.Client = w, client
-	call.Now = call.Set().Now()
+	call.BeginClient(client, w)
 	call.Begin(db, args)
 	call.Command, call.Part = c.id, part
 	start := clock.Monotonic()
 	nanos = call.Execute(c.Run, start) - start
-	call.Reply, call.Client = nil, nil
+	call.EndClient()
 	return nanos
 }
 

@@ -28,7 +28,7 @@ func (s *Session) dispatch(args [][]byte) bool {
 		l.burst.add(g, c, args, s.db, false).hash = hash
 		return true
 	}
-	c, err := s.resolve(c, args)
+	c, err := resolve(c, args)
 	if err == nil {
 		if e.pause.holds(s, c) {
 			s.flush()
@@ -55,7 +55,7 @@ func (s *Session) dispatch(args [][]byte) bool {
 // plain says that nothing about the session or the server wants a closer look at c.
 func (s *Session) plain(c *Command) bool {
 	e := s.loop.engine
-	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected) == 0 && c.Start == nil &&
+	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected|Blocking) == 0 && c.Start == nil &&
 		!e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0) &&
 		(c.Flags&Write == 0 || !e.limits.replicasMissing())
 }
@@ -66,24 +66,6 @@ func fits(c *Command, n int) bool {
 		return n == c.Arity
 	}
 	return n >= -c.Arity
-}
-
-// resolve finds the row of a command or subcommand.
-func (s *Session) resolve(c *Command, args [][]byte) (*Command, error) {
-	if c == nil {
-		return nil, resp.UnknownCommand(args[0], args[1:])
-	}
-	if c.byName != nil && len(args) > 1 {
-		sub := c.Subcommand(args[1])
-		if sub == nil {
-			return c, resp.UnknownSubcommand(c.fullName, args[1])
-		}
-		c = sub
-	}
-	if !fits(c, len(args)) || c.Run == nil && c.Session == nil && c.Start == nil {
-		return c, resp.WrongArity(c.fullName)
-	}
-	return c, nil
 }
 
 // gate refuses what the client or the server may not do now.
@@ -203,6 +185,8 @@ func (s *Session) run(c *Command, args [][]byte) bool {
 		}
 		s.runHere(c, args)
 		return true
+	case c.Is(Blocking):
+		return s.startBlocking(c, l.setAside(args))
 	}
 	return s.route(c, args)
 }

@@ -268,12 +268,13 @@ func (t *execution) run(call *shard.Call, w *resp.Writer, counter *shard.Command
 	s := t.session
 	e := s.loop.engine
 	start := clock.Monotonic()
-	now := e.Shards.Now()
+	call.BeginClient(&s.client, w)
+	defer call.EndClient()
 	failed := false
 	if set := s.client.Watch; set != nil {
 		failed = set.Dirty()
 		for _, sh := range call.Shards() {
-			failed = failed || set.Expired(sh, now)
+			failed = failed || set.Expired(sh, call.Now)
 		}
 	}
 	s.discard()
@@ -285,7 +286,6 @@ func (t *execution) run(call *shard.Call, w *resp.Writer, counter *shard.Command
 	}
 	w.Array(len(t.commands))
 	call.BeginUnit()
-	call.Reply, call.Client, call.Now = w, &s.client, now
 	at := start
 	for i := range t.commands {
 		q := &t.commands[i]
@@ -304,7 +304,6 @@ func (t *execution) run(call *shard.Call, w *resp.Writer, counter *shard.Command
 		at = call.Execute(q.command.Run, at)
 	}
 	call.EndUnit()
-	call.Reply, call.Client = nil, nil
 	counter.Ran(t.exec.id, clock.Monotonic()-start)
 	s.showExec(t.exec)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"hyperkv/resp"
 )
 
 // A Table holds all commands of a server. Immutable once built.
@@ -225,6 +227,30 @@ func equalFold(lower string, b []byte) bool {
 // Subcommand finds a subcommand by its word in any case; nil if there is none.
 func (c *Command) Subcommand(word []byte) *Command {
 	return c.byName[strings.ToLower(string(word))]
+}
+
+// Resolve finds the row of the command or subcommand that a client has sent, or why
+// there is none to run.
+func (t *Table) Resolve(args [][]byte) (*Command, error) {
+	return resolve(t.Lookup(args[0]), args)
+}
+
+// resolve is Resolve when c is what the table has under the first word.
+func resolve(c *Command, args [][]byte) (*Command, error) {
+	if c == nil {
+		return nil, resp.UnknownCommand(args[0], args[1:])
+	}
+	if c.byName != nil && len(args) > 1 {
+		sub := c.Subcommand(args[1])
+		if sub == nil {
+			return c, resp.UnknownSubcommand(c.fullName, args[1])
+		}
+		c = sub
+	}
+	if !fits(c, len(args)) || c.Run == nil && c.Session == nil && c.Start == nil {
+		return c, resp.WrongArity(c.fullName)
+	}
+	return c, nil
 }
 
 // Commands lists all commands by name, without subcommands.

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"math"
 
 	"hyperkv/resp"
@@ -22,17 +23,30 @@ type Wait struct {
 	Until int64
 	// TimedOut writes the reply of a wait that is given up, or that may not begin.
 	TimedOut func(w *resp.Writer) error
+	// Refused, if set, writes the reply of a wait that may not begin.
+	Refused func(w *resp.Writer) error
 }
 
 // Block ends a command that has to wait: its handler returns what Block returns. The command
 // runs again, from its beginning, whenever one of the keys may have become ready;
 // it may then block again, and keeps its place among those who wait. Where
-// waiting is not possible, as inside MULTI, the reply is that of a time-out.
+// waiting is not possible, as inside MULTI, the reply is that of a time-out, unless
+// the Wait says otherwise.
 //
 // Nothing may have been changed or replied before.
 func (c *Call) Block(w Wait) error {
-	return w.TimedOut(c.Reply)
+	if c.wait == nil {
+		if w.Refused != nil {
+			return w.Refused(c.Reply)
+		}
+		return w.TimedOut(c.Reply)
+	}
+	*c.wait = w
+	return errBlocked
 }
+
+// errBlocked is what the handler of a command that has to wait returns.
+var errBlocked = errors.New("the command waits")
 
 const (
 	errTimeoutNotFloat = resp.Error("ERR timeout is not a float or out of range")

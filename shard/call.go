@@ -64,6 +64,11 @@ type Call struct {
 	collections    [collectionsMax]Collection
 	nextCollection int
 
+	// wait takes what a command that blocks waits for, nil where it may not;
+	// blocked says that it does.
+	wait    *Wait
+	blocked bool
+
 	changes int // how many mutations this command made so far
 	effects effectBuffer
 }
@@ -81,12 +86,23 @@ func (c *Call) Bind(set *Set, shards ...*Shard) {
 // Call returns the shard's own Call, bound to it. Owned by the turn.
 func (s *Shard) Call() *Call { return &s.call }
 
+// BeginClient prepares the call for commands of one client, whose replies go to
+// reply. Time stands still for them.
+func (c *Call) BeginClient(client *Client, reply *resp.Writer) {
+	c.Reply, c.Client = reply, client
+	c.Now = c.set.Now()
+}
+
+// EndClient forgets the client and where its replies went.
+func (c *Call) EndClient() { c.Reply, c.Client = nil, nil }
+
 // Begin prepares the call for a command in the given database.
 func (c *Call) Begin(database int, args [][]byte) {
 	c.Args = args
 	c.DB = DB{call: c, Number: database}
 	c.changes = 0
 	c.FirstKey, c.Part = 0, false
+	c.wait, c.blocked = nil, false
 	c.Keys, c.nextKey = nil, 0
 	c.digits = c.digits[:0]
 }
@@ -137,6 +153,13 @@ func (c *Call) Execute(h Handler, start int64) (end int64) {
 	if home == nil {
 		home = c.shards[0]
 	}
+	if err == errBlocked {
+		invariant.Assert(c.changes == 0, "a command waits after it had changed something")
+		c.Reply.Buf = c.Reply.Buf[:mark]
+		c.blocked = true
+		c.dropEffects()
+		return clock.Monotonic()
+	}
 	if err != nil {
 		invariant.Assert(c.changes == 0, "a command failed after it had changed something")
 		c.Reply.Buf = c.Reply.Buf[:mark]
@@ -150,6 +173,9 @@ func (c *Call) Execute(h Handler, start int64) (end int64) {
 	}
 	end = clock.Monotonic()
 	took := end - start
+	if c.noted() && !c.effects.open {
+		c.serveReady()
+	}
 	if c.Part {
 		return end
 	}

@@ -52,10 +52,12 @@ func (c *Call) EffectIn(database int, args ...[]byte) {
 // BeginUnit makes the effects of all commands until EndUnit one record.
 func (c *Call) BeginUnit() { c.effects.open = true }
 
-// EndUnit hands over what has collected since BeginUnit.
+// EndUnit hands over what has collected since BeginUnit, and serves those who
+// waited for it.
 func (c *Call) EndUnit() {
 	c.effects.open = false
 	c.handOver()
+	c.serveReady()
 }
 
 // settleEffects completes the effects of a command that changed something.
@@ -104,20 +106,25 @@ func (c *Call) handOver() {
 
 var effectDelete = []byte("DEL")
 
-// emitDelete records that the shard itself removed a key: at once, or, when a
-// transaction met the key, at its place in the transaction's record, between the
-// commands that are done and the current one.
+// emitDelete records that the shard itself removed a key.
 func (s *Shard) emitDelete(c *Call, database int, key []byte) {
-	sink := s.set.effects
-	if sink == nil {
-		return
+	if s.set.effects != nil {
+		s.emit(c, database, [][]byte{effectDelete, key})
 	}
-	effect := Effect{Database: database, Args: [][]byte{effectDelete, key}}
+}
+
+// emit records what the shard itself did: at once, or, when a transaction met the
+// reason for it, at its place in the transaction's record, between the commands
+// that are done and the current one.
+func (s *Shard) emit(c *Call, database int, args [][]byte) {
+	effect := Effect{Database: database, Args: args}
 	if c == nil || !c.effects.open {
-		sink(s.set.Shards[s.Index:s.Index+1], []Effect{effect})
+		s.set.effects(s.set.Shards[s.Index:s.Index+1], []Effect{effect})
 		return
 	}
-	effect.Args[1] = bytes.Clone(key)
+	for i := 1; i < len(args); i++ {
+		args[i] = bytes.Clone(args[i])
+	}
 	b := &c.effects
 	b.list = slices.Insert(b.list, b.command, effect)
 	b.command++

@@ -50,6 +50,7 @@ func (x *expiry) arm(s *Shard, at int64) {
 func (x *expiry) RunOn(s *Shard) {
 	start := clock.Monotonic()
 	next := s.expireSlice()
+	serveReady(s.set.Shards[s.Index : s.Index+1])
 	if took := clock.Monotonic() - start; took > x.longest.Load() {
 		x.longest.Store(took)
 	}
@@ -58,7 +59,7 @@ func (x *expiry) RunOn(s *Shard) {
 	s.wakeKeeper()
 }
 
-// expireSlice deletes keys whose time has come for about expireSliceNanos and
+// expireSlice removes keys and members whose time has come for about expireSliceNanos and
 // returns when to go on.
 func (s *Shard) expireSlice() (next int64) {
 	now := s.set.Now()
@@ -69,10 +70,10 @@ func (s *Shard) expireSlice() (next int64) {
 	start := clock.Monotonic()
 	removed := 0
 	for number, db := range s.databases {
-		if db == nil || db.Volatile() == 0 {
+		if db == nil || db.Volatile() == 0 && db.WithMembers() == 0 {
 			continue
 		}
-		for {
+		for db.Volatile() != 0 {
 			e := db.NextDue(now)
 			if !e.Exists() {
 				break
@@ -84,6 +85,16 @@ func (s *Shard) expireSlice() (next int64) {
 			}
 		}
 		if at, ok := db.NextDeadline(); ok && at < next {
+			next = at
+		}
+		if db.WithMembers() == 0 {
+			continue
+		}
+		if s.expireDueMembers(number, db, now, start) {
+			s.set.longAhead()
+			return now
+		}
+		if at, ok := db.NextMemberDeadline(); ok && at < next {
 			next = at
 		}
 	}

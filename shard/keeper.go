@@ -2,6 +2,7 @@ package shard
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"hyperkv/internal/clock"
@@ -38,8 +39,8 @@ func (s *Shard) keep() {
 	defer close(s.keeper.stopped)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	upkeep := time.NewTicker(upkeepEvery)
-	defer upkeep.Stop()
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
 	for {
 		if armed := s.expiry.armed.Load(); armed == never {
 			timer.Stop()
@@ -55,10 +56,11 @@ func (s *Shard) keep() {
 		select {
 		case <-s.keeper.wake:
 			s.sweepMailbox()
+			s.upkeep.post(s)
 		case <-timer.C:
 			s.postExpiry()
-		case <-upkeep.C:
-			s.upkeep()
+		case <-tick.C:
+			s.upkeep.tick(s)
 		case <-s.set.closed:
 			return
 		}
@@ -93,28 +95,49 @@ const (
 	compactRecords = 32
 	// sweepLeaves is how many leaves of deleted collections one step frees.
 	sweepLeaves = 256
-	// upkeepSliceNanos is how long one round of upkeep holds the turn.
+	// upkeepSliceNanos is how long one slice of upkeep holds the turn.
 	upkeepSliceNanos = 200_000
 	// upkeepRounds is how many slices one tick may run.
 	upkeepRounds = 20
 )
 
-// upkeep gives back what keys and watches have left behind, in slices on an idle
-// shard; a busy one is left alone until next time.
-func (s *Shard) upkeep() {
-	for range upkeepRounds {
-		if !s.Enter() {
-			return
-		}
-		more := s.compact()
-		if !more {
-			s.watched.tidy()
-			s.sampleTTLs()
-		}
-		s.Exit()
-		if !more {
-			return
-		}
+// upkeep gives back what keys and watches have left behind, in slices. On a busy
+// shard a slice waits in the mailbox like everything else, so that memory comes
+// back under load as well. Owned by the turn but for its atomics.
+type upkeep struct {
+	Node
+	// posted says that a slice is in the mailbox or running.
+	posted atomic.Bool
+	// rounds is how many more slices this tick may run; 0 when there is nothing
+	// left to do.
+	rounds atomic.Int32
+}
+
+// tick begins a round of upkeep. Called by the keeper.
+func (u *upkeep) tick(s *Shard) {
+	u.rounds.Store(upkeepRounds)
+	u.post(s)
+}
+
+// post runs a slice now, or leaves it in the mailbox of a busy shard.
+func (u *upkeep) post(s *Shard) {
+	if u.rounds.Load() > 0 && u.posted.CompareAndSwap(false, true) {
+		s.Post(&u.Node, u)
+	}
+}
+
+// RunOn implements Job: one slice.
+func (u *upkeep) RunOn(s *Shard) {
+	if s.compact() {
+		u.rounds.Add(-1)
+	} else {
+		s.watched.tidy()
+		s.sampleTTLs()
+		u.rounds.Store(0)
+	}
+	u.posted.Store(false)
+	if u.rounds.Load() > 0 {
+		s.wakeKeeper()
 	}
 }
 
@@ -151,14 +174,19 @@ func (s *Shard) sampleTTLs() {
 	}
 }
 
-// compact runs one slice of compaction and says whether there is more to do.
+// compact runs one slice of freeing and compaction and says whether there is more
+// to do.
 func (s *Shard) compact() (more bool) {
 	start := clock.Monotonic()
 	for number, db := range s.databases {
 		if db == nil {
 			continue
 		}
-		for db.Sweep(sweepLeaves) || db.Compact(compactRecords) {
+		for db.Unswept() > 0 || db.Compact(compactRecords) {
+			if pending := db.Unswept(); pending > 0 {
+				db.Sweep(sweepLeaves)
+				s.stats.lazyFreed += uint64(pending - db.Unswept())
+			}
 			if clock.Monotonic()-start > upkeepSliceNanos {
 				s.stats.touch(number)
 				return true

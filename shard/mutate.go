@@ -53,7 +53,8 @@ func (d DB) mutateInto(m *mutation) keyspace.Entry {
 // apply is the one path on which a key changes, whoever wants it: a command,
 // expiry, replay. What must happen with every change happens here: the size is
 // accounted (by the database itself), deadlines are ordered and the keeper's
-// timer set, watchers are told, and the change is counted. Snapshots, eviction,
+// timer set, watchers are told, keys that somebody waits for are
+// noted, and the change is counted. Snapshots, eviction,
 // client tracking and CRDT bookkeeping belong here as well. Owned by the turn.
 func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e keyspace.Entry) {
 	if invariant.Enabled {
@@ -67,6 +68,9 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 		} else {
 			s.watched.touch(database, m.key)
 		}
+	}
+	if s.waiting.any() {
+		s.waiting.note(database, m.key)
 	}
 	switch m.op {
 	case opPutBytes:

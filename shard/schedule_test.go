@@ -269,7 +269,7 @@ func explore(seed uint64) error {
 		for range pieces {
 			s := w.set.Shards[random.IntN(len(w.set.Shards))]
 			if random.IntN(2) == 0 {
-				s.upkeep()
+				s.upkeep.tick(s)
 			} else if s.expiry.posted.CompareAndSwap(false, true) {
 				s.Post(&s.expiry.Node, &s.expiry)
 			}
@@ -283,6 +283,7 @@ func explore(seed uint64) error {
 				select {
 				case <-s.keeper.wake:
 					s.sweepMailbox()
+					s.upkeep.post(s)
 				default:
 				}
 				idle = true

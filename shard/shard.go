@@ -25,10 +25,12 @@ type Shard struct {
 
 	databases []*keyspace.DB // by number; nil until first written
 	watched   watchTable
+	waiting   waitTable
 	expiry    expiry
 	stats     stats
 	random    uint64 // state of the generator behind Call.Random
 	keeper    keeper
+	upkeep    upkeep
 	call      Call
 }
 
@@ -70,6 +72,8 @@ type Set struct {
 	// effects is hooks.Effects, nil when nobody listens.
 	effects EffectSink
 	order   sequencer
+	// arrivals numbers those who wait, in the order in which they began to.
+	arrivals atomic.Uint64
 
 	// SlowNanos is the duration from which a command is reported to Hooks.Slow;
 	// negative for never.

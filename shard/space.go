@@ -15,6 +15,9 @@ func (s *Shard) flush(c *Call, database int, async bool) {
 	if s.watched.any() {
 		s.watched.replaced(database, db, nil, c.Now)
 	}
+	if s.waiting.any() {
+		s.waiting.noteAll(database)
+	}
 	if db == nil {
 		return
 	}
@@ -44,6 +47,10 @@ func (s *Shard) swap(c *Call, a, b int) {
 	if s.watched.any() {
 		s.watched.replaced(a, s.databases[a], s.databases[b], c.Now)
 		s.watched.replaced(b, s.databases[b], s.databases[a], c.Now)
+	}
+	if s.waiting.any() {
+		s.waiting.noteAll(a)
+		s.waiting.noteAll(b)
 	}
 	s.databases[a], s.databases[b] = s.databases[b], s.databases[a]
 	s.stats.dirty++

@@ -174,28 +174,34 @@ type stats struct {
 	commands *CommandCounter
 	errors   map[string]uint64 // by prefix; copied to public when it changes
 
-	hits, misses  uint64
-	expiredKeys   uint64
-	dirty         uint64
-	lag           [LagBuckets]uint64
-	lagSumMillis  uint64
-	errorsChanged bool
-	lagChanged    bool
-	averageTTL    []int64 // in milliseconds, by database
-	touched       uint64  // databases changed since the last publish, as bits
+	hits, misses uint64
+	expiredKeys  uint64
+	// expiredMembers counts members of collections.
+	expiredMembers uint64
+	lazyFreed      uint64 // large collections that were freed after their keys
+	dirty          uint64
+	lag            [LagBuckets]uint64
+	lagSumMillis   uint64
+	errorsChanged  bool
+	lagChanged     bool
+	averageTTL     []int64 // in milliseconds, by database
+	touched        uint64  // databases changed since the last publish, as bits
 
 	public publicStats
 }
 
 type publicStats struct {
 	hits, misses, expired, dirty, lagSum atomic.Uint64
+	lazyFreed                            atomic.Uint64
+	expiredMembers                       atomic.Uint64
 	lag                                  [LagBuckets]atomic.Uint64
 	errors                               atomic.Pointer[map[string]uint64]
 	databases                            []publicDatabase
 }
 
 type publicDatabase struct {
-	keys, volatile, bytes, averageTTL atomic.Int64
+	keys, volatile, bytes, averageTTL, unswept atomic.Int64
+	withMembers                                atomic.Int64
 }
 
 // databasesTracked is how many databases have a bit of their own in touched;
@@ -239,6 +245,8 @@ func (st *stats) expired(lagMillis int64) {
 	st.lag[min(bits.Len64(uint64(lagMillis)), LagBuckets-1)]++
 }
 
+func (st *stats) membersExpired(n int) { st.expiredMembers += uint64(n) }
+
 // Publish makes what was counted since the last time visible to Stats. It is done
 // whenever the turn is given back. Who answers a client before that publishes
 // first, because the client may ask next what it has just done. The caller holds
@@ -268,6 +276,8 @@ func (s *Shard) publish() {
 		return
 	}
 	st.public.dirty.Store(st.dirty)
+	st.public.lazyFreed.Store(st.lazyFreed)
+	st.public.expiredMembers.Store(st.expiredMembers)
 	if st.lagChanged {
 		st.lagChanged = false
 		st.public.expired.Store(st.expiredKeys)
@@ -295,27 +305,38 @@ func (s *Shard) publishDatabase(n int) {
 	if db == nil {
 		to.keys.Store(0)
 		to.volatile.Store(0)
+		to.withMembers.Store(0)
 		to.bytes.Store(0)
+		to.unswept.Store(0)
 		return
 	}
 	to.keys.Store(int64(db.Len()))
 	to.volatile.Store(int64(db.Volatile()))
+	to.withMembers.Store(int64(db.WithMembers()))
 	to.bytes.Store(db.Bytes())
 	to.averageTTL.Store(s.stats.averageTTL[n])
+	to.unswept.Store(int64(db.Unswept()))
 }
 
 // Stats is what a shard has counted, as of the end of its last turn.
 type Stats struct {
 	Hits, Misses, Expired, Dirty uint64
-	LagSumMillis                 uint64
-	Lag                          [LagBuckets]uint64
-	Errors                       map[string]uint64
-	Databases                    []DatabaseStats
+	// ExpiredMembers counts members of collections, as Expired does keys.
+	ExpiredMembers uint64
+	// LazyFreed counts large collections that were freed after their keys were
+	// gone; LazyPending is how many are still to be freed.
+	LazyFreed, LazyPending uint64
+	LagSumMillis           uint64
+	Lag                    [LagBuckets]uint64
+	Errors                 map[string]uint64
+	Databases              []DatabaseStats
 }
 
 // DatabaseStats is the size of one database on one shard.
 type DatabaseStats struct {
 	Keys, Volatile, Bytes int64
+	// WithMembers is how many collections have members that expire.
+	WithMembers int64
 	// TTLSum is the average time to live in milliseconds times Volatile, so that
 	// shards can be added up.
 	TTLSum int64
@@ -335,7 +356,9 @@ func (s *Shard) Stats(sum *Stats) {
 	sum.Hits += p.hits.Load()
 	sum.Misses += p.misses.Load()
 	sum.Expired += p.expired.Load()
+	sum.ExpiredMembers += p.expiredMembers.Load()
 	sum.Dirty += p.dirty.Load()
+	sum.LazyFreed += p.lazyFreed.Load()
 	sum.LagSumMillis += p.lagSum.Load()
 	for i := range p.lag {
 		sum.Lag[i] += p.lag[i].Load()
@@ -356,7 +379,9 @@ func (s *Shard) Stats(sum *Stats) {
 		volatile := p.databases[i].volatile.Load()
 		sum.Databases[i].Volatile += volatile
 		sum.Databases[i].TTLSum += volatile * p.databases[i].averageTTL.Load()
+		sum.Databases[i].WithMembers += p.databases[i].withMembers.Load()
 		sum.Databases[i].Bytes += p.databases[i].bytes.Load()
+		sum.LazyPending += uint64(p.databases[i].unswept.Load())
 	}
 }
 
@@ -379,12 +404,16 @@ func (s *Shard) ResetStats() {
 	st := &s.stats
 	st.commands.Reset()
 	st.errors, st.errorsChanged = nil, false
+	st.hits, st.misses, st.expiredKeys, st.lagSumMillis, st.lazyFreed = 0, 0, 0, 0, 0
 	st.hits, st.misses, st.expiredKeys, st.lagSumMillis = 0, 0, 0, 0
+	st.expiredMembers = 0
 	st.lag = [LagBuckets]uint64{}
 	p := &st.public
 	p.hits.Store(0)
 	p.misses.Store(0)
 	p.expired.Store(0)
+	p.lazyFreed.Store(0)
+	p.expiredMembers.Store(0)
 	p.lagSum.Store(0)
 	for i := range p.lag {
 		p.lag[i].Store(0)

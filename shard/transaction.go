@@ -54,10 +54,22 @@ func (q *sequencer) lock() {
 	}
 }
 
-// submit pushes t into all its mailboxes. Between the first push and the last a
+// submit pushes t into all its mailboxes and sees to it that they are looked at.
+func (q *sequencer) submit(t *Transaction) {
+	q.push(t)
+	for _, s := range t.Shards {
+		if t.Long {
+			s.wakeKeeper()
+			continue
+		}
+		s.kick()
+	}
+}
+
+// push puts t into all its mailboxes. Between the first push and the last a
 // shard that meets t stops there; otherwise it could run its part before another
 // shard knows of t, and a client that saw the first half could read around the second.
-func (q *sequencer) submit(t *Transaction) {
+func (q *sequencer) push(t *Transaction) {
 	if cap(t.nodes) < len(t.Shards) {
 		t.nodes = make([]Node, len(t.Shards))
 	}
@@ -72,13 +84,6 @@ func (q *sequencer) submit(t *Transaction) {
 	}
 	t.published.Store(true)
 	q.mu.Unlock()
-	for _, s := range t.Shards {
-		if t.Long {
-			s.wakeKeeper()
-			continue
-		}
-		s.kick()
-	}
 }
 
 // reach is called by the holder of s when t comes to the head of its mailbox.

@@ -94,7 +94,7 @@ func TestWatchTableIsSwept(t *testing.T) {
 	if n := len(table.keys[watchKey{0, "same"}]); n > 2*watchSweepMin {
 		t.Errorf("%d watchers of one key", n)
 	}
-	s.Shards[0].upkeep()
+	s.Shards[0].upkeep.tick(s.Shards[0])
 	if table.count != 1 || len(table.keys) != 1 {
 		t.Errorf("after upkeep: %d watchers of %d keys", table.count, len(table.keys))
 	}

@@ -28,6 +28,7 @@ type server struct {
 	ready  atomic.Bool
 	// processors fits GOMAXPROCS to the load.
 	processors *netio.Processors
+	resting    chan struct{} // closed to end rest
 }
 
 // startServer brings everything up and returns once clients can connect.
@@ -61,6 +62,8 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	}
 	s.processors = netio.GovernProcessors(runtime.GOMAXPROCS(0), e.Calls, s.net.ShareProcessors)
 	e.Shards.OnLong(s.processors.Need)
+	s.resting = make(chan struct{})
+	go rest(s.resting, e.Calls, freeHeap)
 	s.ready.Store(true)
 	return s, nil
 }
@@ -85,6 +88,7 @@ func (s *server) Shutdown(ctx context.Context) error {
 	s.ready.Store(false)
 	if s.processors != nil {
 		s.processors.Stop()
+		close(s.resting)
 	}
 	err := s.net.Shutdown(ctx)
 	if s.admin != nil {

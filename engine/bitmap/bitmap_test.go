@@ -3,10 +3,20 @@ package bitmap
 import (
 	"testing"
 
+	"hyperkv/engine/keys"
+	"hyperkv/engine/strings"
+	"hyperkv/internal/familykit"
 	"hyperkv/internal/testkit"
 )
 
+// handlers are this family beside those of the strings, in which the bits are, and
+// of the keys.
+func handlers(t *testing.T, o familykit.Options) *familykit.Handlers {
+	t.Helper()
+	return familykit.NewHandlers(t, o, Family, strings.Family, keys.Family)
+}
+
 func TestTranscripts(t *testing.T) {
-	testkit.RunTranscripts(t, "testdata/*.txt",
-		testkit.Redis(t), newHandlers(t, 1, nil), newHandlers(t, 3, nil))
+	testkit.RunTranscripts(t, "testdata/*.txt", testkit.Redis(t),
+		handlers(t, familykit.Options{Shards: 1}), handlers(t, familykit.Options{Shards: 3}))
 }

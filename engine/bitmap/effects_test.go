@@ -2,10 +2,10 @@ package bitmap
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
-	"hyperkv/internal/clock"
-	"hyperkv/internal/testkit"
+	"hyperkv/internal/familykit"
 )
 
 // What is told of a command: nothing when nothing changed.
@@ -26,26 +26,19 @@ func TestEffectsAndEvents(t *testing.T) {
 		{"SET k x", "BITOP NOT k a", []string{"BITOP NOT k a"}, []string{"g del k"}},
 		{"", "BITOP NOT k a", nil, nil},
 	} {
-		h := newHandlers(t, 1, clock.NewManual(1_000_000))
-		c := &client{h: h}
-		for _, line := range []string{test.before, test.command} {
-			h.effects, h.events = nil, nil
-			if line == "" {
-				continue
-			}
-			words, err := testkit.Split(line)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if v, err := c.Do(words...); err != nil || v.Err() != nil {
-				t.Fatalf("%s: %v %v", line, v, err)
-			}
+		h := handlers(t, familykit.Options{Record: true})
+		c := h.Client(t)
+		if test.before != "" {
+			c.Must(strings.Fields(test.before)...)
+			h.Take()
 		}
-		if !slices.Equal(h.effects, test.effects) {
-			t.Errorf("%s; %s: effects %q, want %q", test.before, test.command, h.effects, test.effects)
+		c.Must(strings.Fields(test.command)...)
+		told := h.Take()
+		if !slices.Equal(told.Effects, test.effects) {
+			t.Errorf("%s; %s: effects %q, want %q", test.before, test.command, told.Effects, test.effects)
 		}
-		if !slices.Equal(h.events, test.events) {
-			t.Errorf("%s; %s: events %q, want %q", test.before, test.command, h.events, test.events)
+		if !slices.Equal(told.Events, test.events) {
+			t.Errorf("%s; %s: events %q, want %q", test.before, test.command, told.Events, test.events)
 		}
 	}
 }

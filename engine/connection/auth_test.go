@@ -16,8 +16,8 @@ func TestPassword(t *testing.T) {
 		noAuth    = "NOAUTH Authentication required."
 		wrongPass = "WRONGPASS invalid username-password pair or user is disabled."
 	)
-	ours := startServer(t, map[string]string{"auth_password": "sesame"})
-	targets := []testkit.Target{ours.target()}
+	ours := serve(t, map[string]string{"auth_password": "sesame"})
+	targets := []testkit.Target{ours}
 	if judge := testkit.StartRedis(t, "--requirepass", "sesame"); judge != nil {
 		targets = append(targets, testkit.Address("redis", judge.Network, judge.Addr))
 	}
@@ -82,14 +82,14 @@ func TestPassword(t *testing.T) {
 }
 
 func TestPasswordChangesWhileClientsAreConnected(t *testing.T) {
-	s := startServer(t, nil)
-	early := s.dial(t)
+	s := serve(t, nil)
+	early := s.Dial(t)
 	expect(t, "PONG", early, "PING")
 	if err := s.Params.Set([]config.Pair{{Name: "requirepass", Value: "abc def"}}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "PONG", early, "PING")
-	late := s.dial(t)
+	late := s.Dial(t)
 	expect(t, "NOAUTH Authentication required.", late, "PING")
 	expect(t, "WRONGPASS invalid username-password pair or user is disabled.", late, "AUTH", "abc")
 	expect(t, "OK", late, "AUTH", "abc def")

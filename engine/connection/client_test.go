@@ -38,8 +38,8 @@ func ids(list string) (ids []string) {
 }
 
 func TestFieldsInOrder(t *testing.T) {
-	s := startServer(t, nil)
-	c := s.dial(t)
+	s := serve(t, nil)
+	c := s.Dial(t)
 	line := ask(t, c, "CLIENT", "INFO")
 	var names []string
 	for _, item := range strings.Fields(line) {
@@ -51,13 +51,13 @@ func TestFieldsInOrder(t *testing.T) {
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if field(line, "laddr") != s.addr {
-		t.Errorf("laddr is %s, the server listens at %s", field(line, "laddr"), s.addr)
+	if field(line, "laddr") != s.Addr {
+		t.Errorf("laddr is %s, the server listens at %s", field(line, "laddr"), s.Addr)
 	}
 }
 
 func TestCountersGrow(t *testing.T) {
-	c := startServer(t, nil).dial(t)
+	c := serve(t, nil).Dial(t)
 	before := ask(t, c, "CLIENT", "INFO")
 	after := ask(t, c, "CLIENT", "INFO")
 	if grown := number(t, after, "tot-net-in") - number(t, before, "tot-net-in"); grown != len("*2\r\n$6\r\nCLIENT\r\n$4\r\nINFO\r\n") {
@@ -72,8 +72,8 @@ func TestCountersGrow(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	s := startServer(t, nil)
-	c, observer := s.dial(t), s.dial(t)
+	s := serve(t, nil)
+	c, observer := s.Dial(t), s.Dial(t)
 	id := ask(t, c, "CLIENT", "ID")
 	f := func(want string, args ...string) {
 		t.Helper()
@@ -105,7 +105,7 @@ func waitFor(t testing.TB, condition func() bool) {
 }
 
 func TestReply(t *testing.T) {
-	for _, target := range []testkit.Target{testkit.Redis(t), startServer(t, nil).target()} {
+	for _, target := range []testkit.Target{testkit.Redis(t), serve(t, nil)} {
 		t.Run(target.Name(), func(t *testing.T) { testReply(t, target.Dial(t)) })
 	}
 }
@@ -150,11 +150,11 @@ func testReply(t *testing.T, c testkit.Client) {
 }
 
 func TestKill(t *testing.T) {
-	s := startServer(t, nil)
-	me := s.dial(t)
+	s := serve(t, nil)
+	me := s.Dial(t)
 	f := func(want string, filters func(id, addr, laddr string) []string) {
 		t.Helper()
-		victim, bystander := s.dial(t), s.dial(t)
+		victim, bystander := s.Dial(t), s.Dial(t)
 		info := ask(t, victim, "CLIENT", "INFO")
 		ask(t, bystander, "PING")
 		args := append([]string{"CLIENT", "KILL"}, filters(field(info, "id"), field(info, "addr"), field(info, "laddr"))...)
@@ -180,14 +180,14 @@ func TestKill(t *testing.T) {
 	expect(t, "0", me, "CLIENT", "KILL", "ID", ask(t, me, "CLIENT", "ID"))
 	expect(t, "1", me, "CLIENT", "KILL", "ID", ask(t, me, "CLIENT", "ID"), "SKIPME", "no")
 	gone(t, me)
-	me = s.dial(t)
+	me = s.Dial(t)
 	expect(t, "OK", me, "CLIENT", "KILL", field(ask(t, me, "CLIENT", "INFO"), "addr"))
 	gone(t, me)
 }
 
 func TestKillInsideTransaction(t *testing.T) {
-	s := startServer(t, nil)
-	me := s.dial(t)
+	s := serve(t, nil)
+	me := s.Dial(t)
 	expect(t, "OK", me, "MULTI")
 	expect(t, "QUEUED", me, "CLIENT", "KILL", "SKIPME", "NO", "TYPE", "NORMAL")
 	expect(t, "QUEUED", me, "PING")
@@ -199,9 +199,9 @@ func TestKillInsideTransaction(t *testing.T) {
 }
 
 func TestSelection(t *testing.T) {
-	s := startServer(t, nil)
-	dial := func() (c *testkit.Conn, id string) {
-		c = s.dial(t)
+	s := serve(t, nil)
+	dial := func() (c testkit.Client, id string) {
+		c = s.Dial(t)
 		return c, ask(t, c, "CLIENT", "ID")
 	}
 	a, idA := dial()
@@ -250,7 +250,7 @@ func TestSelection(t *testing.T) {
 	f("", "FLAGS", "TN")
 	f("a", "ADDR", addrA)
 	f("b me", "NOT-ADDR", addrA)
-	f("a b me", "LADDR", s.addr)
+	f("a b me", "LADDR", s.Addr)
 	f("a b me", "IP", "127.0.0.1")
 	f("", "NOT-IP", "127.0.0.1")
 	f("a b me", "USER", "default")
@@ -281,7 +281,7 @@ func TestSelection(t *testing.T) {
 
 // The judge is asked as well: WAIT is a blocking command that it knows.
 func TestUnblock(t *testing.T) {
-	for _, target := range []testkit.Target{testkit.Redis(t), startServer(t, nil).target()} {
+	for _, target := range []testkit.Target{testkit.Redis(t), serve(t, nil)} {
 		t.Run(target.Name(), func(t *testing.T) {
 			waiter, c := target.Dial(t), target.Dial(t)
 			defer waiter.Close()
@@ -307,7 +307,7 @@ func TestUnblock(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	c := startServer(t, nil).dial(t)
+	c := serve(t, nil).Dial(t)
 	v, err := c.Do("CLIENT", "HELP")
 	if err != nil || len(v.Elems) == 0 || !strings.HasPrefix(v.Elems[0].Text(), "CLIENT <subcommand> ") {
 		t.Fatalf("%v, %v", v, err)
@@ -327,8 +327,8 @@ func TestHelp(t *testing.T) {
 
 // A pause lasts as long as asked for, even when that is longer than any clock runs.
 func TestPauseForever(t *testing.T) {
-	s := startServer(t, nil)
-	c := s.dial(t)
+	s := serve(t, nil)
+	c := s.Dial(t)
 	expect(t, "OK", c, "CLIENT", "PAUSE", "9223372036854775807", "WRITE")
 	if actions, left := s.PauseInfo(); actions != "write" || left < 99*365*24*time.Hour {
 		t.Errorf("%s for %v", actions, left)
@@ -342,7 +342,7 @@ func TestPauseForever(t *testing.T) {
 
 // A client inside the process is listed like any other, though it has no address.
 func TestEmbeddedClient(t *testing.T) {
-	s := startServer(t, nil)
+	s := serve(t, nil)
 	c, err := s.NewClient()
 	if err != nil {
 		t.Fatal(err)
@@ -380,7 +380,7 @@ func TestAtLeast(t *testing.T) {
 
 // Comparing prefixes with each other is bounded, whatever a client sends.
 func TestManyPrefixes(t *testing.T) {
-	c := startServer(t, nil).dial(t)
+	c := serve(t, nil).Dial(t)
 	args := []string{"CLIENT", "TRACKING", "ON", "BCAST"}
 	for range 100 * prefixesMax {
 		args = append(args, "PREFIX", "same")

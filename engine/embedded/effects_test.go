@@ -156,7 +156,7 @@ func (r *record) String() string {
 // families whose random commands change data, and what makes transactions of them.
 // Connections that end, or fall silent, prove nothing here.
 var changing = []difftest.Family{
-	difftest.Strings, difftest.Bitmaps, difftest.Generic, difftest.Expiry, difftest.Transactions,
+	difftest.Strings, difftest.Bitmaps, difftest.HyperLogLogs, difftest.Generic, difftest.Expiry, difftest.Transactions,
 	{Name: "databases", Forms: []string{"3*SELECT db", "2*SWAPDB db db", "2*MOVE key db", "COPY key key DB db REPLACE"}},
 }
 

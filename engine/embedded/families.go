@@ -4,8 +4,12 @@ import (
 	"hyperkv/engine"
 	"hyperkv/engine/bitmap"
 	"hyperkv/engine/connection"
+	"hyperkv/engine/hashes"
+	"hyperkv/engine/hyperloglog"
 	"hyperkv/engine/keys"
+	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
+	"hyperkv/engine/sets"
 	"hyperkv/engine/strings"
 	"hyperkv/engine/zsets"
 )
@@ -15,7 +19,11 @@ func Families() []engine.Family {
 	return []engine.Family{
 		strings.Family,
 		bitmap.Family,
+		lists.Family,
+		hashes.Family,
+		sets.Family,
 		zsets.Family,
+		hyperloglog.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,

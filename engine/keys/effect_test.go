@@ -1,39 +1,25 @@
 package keys
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 
-	"hyperkv/shard"
+	"hyperkv/internal/familykit"
 )
 
 // TestEffects runs commands and looks at what they record and announce.
 func TestEffects(t *testing.T) {
-	var got []string
-	h := newHandlers(t, 1, shard.Hooks{
-		Effects: func(_ []*shard.Shard, effects []shard.Effect) {
-			for _, e := range effects {
-				words := []string{}
-				for _, arg := range e.Args {
-					words = append(words, string(arg))
-				}
-				got = append(got, fmt.Sprintf("%d> %s", e.Database, strings.Join(words, " ")))
-			}
-		},
-		Event: func(_ *shard.Shard, database int, class shard.EventClass, name string, key []byte) {
-			got = append(got, fmt.Sprintf("%d! %c %s %s", database, class, name, key))
-		},
-	})
-	c := &client{h: h}
+	h := handlers(t, familykit.Options{Record: true})
+	c := h.Client(t)
 	digits := regexp.MustCompile(`\d{10,}`)
 	f := func(command string, want ...string) {
 		t.Helper()
-		got = nil
+		h.Take()
 		if _, err := c.Do(strings.Fields(command)...); err != nil {
 			t.Fatal(err)
 		}
+		got := h.Take().All
 		for i := range got {
 			got[i] = digits.ReplaceAllString(got[i], "*")
 		}
@@ -43,7 +29,7 @@ func TestEffects(t *testing.T) {
 	}
 	set := func(keys ...string) {
 		for _, key := range keys {
-			c.do("SET", key, "x")
+			c.Must("SET", key, "x")
 		}
 	}
 
@@ -87,39 +73,23 @@ func TestEffects(t *testing.T) {
 
 // What every client sends all the time must not make garbage.
 func TestAllocations(t *testing.T) {
-	h := newHandlers(t, 1, shard.Hooks{})
-	c := &client{h: h}
-	c.do("SET", "key", "value")
-	s := h.set.Shards[0]
-	for !s.Enter() {
-	}
-	defer s.Exit()
-	call := s.Call()
-	call.Reply = &c.reply
-	call.Now = h.set.Now()
-	f := func(most float64, handler shard.Handler, line string) {
+	c := handlers(t, familykit.Options{}).Client(t)
+	c.Must("SET", "key", "value")
+	f := func(most float64, line string) {
 		t.Helper()
-		words := [][]byte{}
-		for _, word := range strings.Fields(line) {
-			words = append(words, []byte(word))
-		}
-		if n := testing.AllocsPerRun(100, func() {
-			c.reply.Reset()
-			call.Begin(0, words)
-			call.Execute(handler, 0)
-		}); n > most {
+		if n := c.Allocations(line); n > most {
 			t.Errorf("%s: %v allocations", line, n)
 		}
 	}
-	f(0, exists, "EXISTS key nokey")
-	f(0, touch, "TOUCH key")
-	f(0, typeOf, "TYPE key")
-	f(0, ttl, "TTL key")
-	f(0, pExpireAt, "PEXPIREAT key 9000000000000")
-	f(1, expire, "EXPIRE key 100") // the digits of the recorded deadline
-	f(1, expire, "EXPIRE key 100 GT")
-	f(0, persist, "PERSIST key")
-	f(0, objectEncoding, "OBJECT ENCODING key")
-	f(0, memoryUsage, "MEMORY USAGE key")
-	f(0, del, "DEL key nokey")
+	f(0, "EXISTS key nokey")
+	f(0, "TOUCH key")
+	f(0, "TYPE key")
+	f(0, "TTL key")
+	f(0, "PEXPIREAT key 9000000000000")
+	f(1, "EXPIRE key 100") // the digits of the recorded deadline
+	f(1, "EXPIRE key 100 GT")
+	f(0, "PERSIST key")
+	f(0, "OBJECT ENCODING key")
+	f(0, "MEMORY USAGE key")
+	f(0, "DEL key nokey")
 }

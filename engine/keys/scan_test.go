@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hyperkv/internal/familykit"
 	"hyperkv/resp"
 	"hyperkv/shard"
 )
@@ -57,29 +58,16 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// do runs a command and fails the test when it fails.
-func (c *client) do(args ...string) resp.Value {
-	c.h.t.Helper()
-	v, err := c.Do(args...)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		c.h.t.Fatalf("%q: %v", args, err)
-	}
-	return v
-}
-
 // scanAll runs SCAN with options until it ends, between for each call, and
 // returns each key once.
-func (c *client) scanAll(between func(found int), options ...string) (found []string) {
-	c.h.t.Helper()
+func scanAll(t *testing.T, c *familykit.Client, between func(found int), options ...string) (found []string) {
+	t.Helper()
 	cursor := "0"
 	for calls := 0; ; calls++ {
 		if calls > 10_000 {
-			c.h.t.Fatal("SCAN does not end")
+			t.Fatal("SCAN does not end")
 		}
-		v := c.do(append([]string{"SCAN", cursor}, options...)...)
+		v := c.Must(append([]string{"SCAN", cursor}, options...)...)
 		cursor = v.Elems[0].Text()
 		for _, key := range v.Elems[1].Elems {
 			found = append(found, key.Text())
@@ -97,17 +85,16 @@ func (c *client) scanAll(between func(found int), options ...string) (found []st
 func TestScan(t *testing.T) {
 	for _, shards := range []int{1, 3, 7} {
 		t.Run(strconv.Itoa(shards), func(t *testing.T) {
-			h := newHandlers(t, shards, shard.Hooks{})
-			c := &client{h: h}
-			if got := c.scanAll(nil); len(got) != 0 {
+			c := handlers(t, familykit.Options{Shards: shards}).Client(t)
+			if got := scanAll(t, c, nil); len(got) != 0 {
 				t.Errorf("found %q in an empty database", got)
 			}
 			for i := range 1000 {
-				c.do("SET", "key:"+strconv.Itoa(i), "x")
+				c.Must("SET", "key:"+strconv.Itoa(i), "x")
 			}
 			f := func(want int, options ...string) {
 				t.Helper()
-				if got := c.scanAll(nil, options...); len(got) != want {
+				if got := scanAll(t, c, nil, options...); len(got) != want {
 					t.Errorf("SCAN %q found %d keys, want %d", options, len(got), want)
 				}
 			}
@@ -124,7 +111,7 @@ func TestScan(t *testing.T) {
 			f(10, "type", "string", "match", "key:??", "count", "20", "match", "key:1?")
 
 			// COUNT bounds what a call finds, but for the last group it looks at.
-			c.scanAll(func(found int) {
+			scanAll(t, c, func(found int) {
 				if found > 5+64 {
 					t.Errorf("COUNT 5 found %d", found)
 				}
@@ -135,20 +122,19 @@ func TestScan(t *testing.T) {
 
 // What is there from beginning to end is found, however the database changes.
 func TestScanWhileGrowing(t *testing.T) {
-	h := newHandlers(t, 3, shard.Hooks{})
-	c := &client{h: h}
+	c := handlers(t, familykit.Options{Shards: 3}).Client(t)
 	for i := range 200 {
-		c.do("SET", fmt.Sprint("stays:", i), "x")
+		c.Must("SET", fmt.Sprint("stays:", i), "x")
 	}
 	for i := range 2000 {
-		c.do("SET", fmt.Sprint("goes:", i), "x")
+		c.Must("SET", fmt.Sprint("goes:", i), "x")
 	}
 	added, removed := 0, 0
-	found := c.scanAll(func(int) {
+	found := scanAll(t, c, func(int) {
 		for range 20 {
-			c.do("SET", fmt.Sprint("comes:", added), "x")
+			c.Must("SET", fmt.Sprint("comes:", added), "x")
 			added++
-			c.do("DEL", fmt.Sprint("goes:", removed))
+			c.Must("DEL", fmt.Sprint("goes:", removed))
 			removed++
 		}
 	})
@@ -165,20 +151,20 @@ func TestScanWhileGrowing(t *testing.T) {
 
 // SCAN removes expired keys that pass its filters, and reports none.
 func TestScanExpired(t *testing.T) {
-	h := newHandlers(t, 3, shard.Hooks{})
-	h.set.ActiveExpiry.Store(false)
-	c := &client{h: h}
+	h := handlers(t, familykit.Options{Shards: 3})
+	h.Set.ActiveExpiry.Store(false)
+	c := h.Client(t)
 	for i := range 100 {
-		c.do("SET", "here:"+strconv.Itoa(i), "x")
-		c.do("SET", "gone:"+strconv.Itoa(i), "x", "PX", "1")
+		c.Must("SET", "here:"+strconv.Itoa(i), "x")
+		c.Must("SET", "gone:"+strconv.Itoa(i), "x", "PX", "1")
 	}
 	time.Sleep(5 * time.Millisecond)
 	f := func(want, left int, options ...string) {
 		t.Helper()
-		if got := c.scanAll(nil, options...); len(got) != want {
+		if got := scanAll(t, c, nil, options...); len(got) != want {
 			t.Errorf("SCAN %q found %d keys, want %d", options, len(got), want)
 		}
-		if got := c.do("DBSIZE").Int; got != int64(left) {
+		if got := c.Must("DBSIZE").Int; got != int64(left) {
 			t.Errorf("SCAN %q left %d keys, want %d", options, got, left)
 		}
 	}
@@ -188,14 +174,13 @@ func TestScanExpired(t *testing.T) {
 }
 
 func TestRandomKey(t *testing.T) {
-	h := newHandlers(t, 3, shard.Hooks{})
-	c := &client{h: h}
+	c := handlers(t, familykit.Options{Shards: 3}).Client(t)
 	seen := map[string]int{}
 	for i := range 10 {
-		c.do("SET", strconv.Itoa(i), "x")
+		c.Must("SET", strconv.Itoa(i), "x")
 	}
 	for range 2000 {
-		seen[c.do("RANDOMKEY").Text()]++
+		seen[c.Must("RANDOMKEY").Text()]++
 	}
 	for i := range 10 {
 		if n := seen[strconv.Itoa(i)]; n < 50 {
@@ -211,15 +196,14 @@ func TestTransfers(t *testing.T) {
 		text, encoding string
 		deadline       int64
 	}
-	h := newHandlers(t, 3, shard.Hooks{})
-	c := &client{h: h}
+	c := handlers(t, familykit.Options{Shards: 3}).Client(t)
 	random := rand.New(rand.NewPCG(3, 4))
 	model := [2]map[string]value{{}, {}}
 	key := func() string { return "k" + strconv.Itoa(random.IntN(12)) }
 	big := string(make([]byte, 300_000))
 	for step := range 20_000 {
 		from := random.IntN(2)
-		c.database = from
+		c.Must("SELECT", strconv.Itoa(from))
 		a, b := key(), key()
 		switch random.IntN(8) {
 		case 0:
@@ -230,24 +214,24 @@ func TestTransfers(t *testing.T) {
 			} else if len(text) <= 44 {
 				encoding = "embstr"
 			}
-			c.do("SET", a, text)
+			c.Must("SET", a, text)
 			model[from][a] = value{text: text, encoding: encoding}
 		case 1:
 			if v, ok := model[from][a]; ok && len(v.text) < 1000 {
-				c.do("APPEND", a, "+")
+				c.Must("APPEND", a, "+")
 				v.text, v.encoding = v.text+"+", "raw"
 				model[from][a] = v
 			}
 		case 2:
 			at := int64(9e12) + int64(step)
-			c.do("PEXPIREAT", a, strconv.FormatInt(at, 10))
+			c.Must("PEXPIREAT", a, strconv.FormatInt(at, 10))
 			if v, ok := model[from][a]; ok {
 				v.deadline = at
 				model[from][a] = v
 			}
 		case 3:
 			if v, ok := model[from][a]; ok {
-				c.do("RENAME", a, b)
+				c.Must("RENAME", a, b)
 				delete(model[from], a)
 				model[from][b] = v
 			}
@@ -260,13 +244,13 @@ func TestTransfers(t *testing.T) {
 					delete(model[from], a)
 					model[from][b] = v
 				}
-				if got := c.do("RENAMENX", a, b).Int; got != want {
+				if got := c.Must("RENAMENX", a, b).Int; got != want {
 					t.Fatalf("step %d: RENAMENX answered %d", step, got)
 				}
 			}
 		case 5:
 			if v, ok := model[from][a]; ok {
-				c.do("COPY", a, b, "DB", strconv.Itoa(1-from), "REPLACE")
+				c.Must("COPY", a, b, "DB", strconv.Itoa(1-from), "REPLACE")
 				model[1-from][b] = v
 			}
 		case 6:
@@ -275,23 +259,23 @@ func TestTransfers(t *testing.T) {
 				model[1-from][a] = v
 				delete(model[from], a)
 			}
-			c.do("MOVE", a, strconv.Itoa(1-from))
+			c.Must("MOVE", a, strconv.Itoa(1-from))
 		case 7:
-			c.do("DEL", a)
+			c.Must("DEL", a)
 			delete(model[from], a)
 		}
 		if step%50 != 0 {
 			continue
 		}
 		for number, keys := range model {
-			c.database = number
-			if got := c.do("DBSIZE").Int; got != int64(len(keys)) {
+			c.Must("SELECT", strconv.Itoa(number))
+			if got := c.Must("DBSIZE").Int; got != int64(len(keys)) {
 				t.Fatalf("step %d: database %d has %d keys, want %d", step, number, got, len(keys))
 			}
 			for key, want := range keys {
 				want.deadline = max(want.deadline, 0)
-				got := value{text: c.do("GET", key).Text(), encoding: c.do("OBJECT", "ENCODING", key).Text()}
-				if at := c.do("PEXPIRETIME", key).Int; at > 0 {
+				got := value{text: c.Must("GET", key).Text(), encoding: c.Must("OBJECT", "ENCODING", key).Text()}
+				if at := c.Must("PEXPIRETIME", key).Int; at > 0 {
 					got.deadline = at
 				}
 				if got != want {

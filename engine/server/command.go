@@ -86,7 +86,8 @@ func commandInfo(c *engine.Context) error {
 	return nil
 }
 
-// flagNames are the flags that COMMAND INFO names, in its order.
+// flagNames are the flags that COMMAND INFO names, in its order. As in Redis,
+// MayReplicate is not among them.
 var flagNames = []struct {
 	flag engine.Flags
 	name string
@@ -94,7 +95,7 @@ var flagNames = []struct {
 	{engine.Write, "write"}, {engine.Read, "readonly"}, {engine.DenyOOM, "denyoom"}, {engine.Admin, "admin"},
 	{engine.PubSub, "pubsub"}, {engine.NoScript, "noscript"}, {engine.Blocking, "blocking"}, {engine.Loading, "loading"},
 	{engine.Stale, "stale"}, {engine.SkipMonitor, "skip_monitor"}, {engine.SkipSlowlog, "skip_slowlog"},
-	{engine.Asking, "asking"}, {engine.Fast, "fast"}, {engine.NoAuth, "no_auth"}, {engine.MayReplicate, "may_replicate"},
+	{engine.Asking, "asking"}, {engine.Fast, "fast"}, {engine.NoAuth, "no_auth"},
 	{engine.NoAsyncLoading, "no_async_loading"}, {engine.NoMulti, "no_multi"}, {engine.MovableKeys, "movablekeys"},
 	{engine.AllowBusy, "allow_busy"},
 }

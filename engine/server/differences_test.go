@@ -6,6 +6,8 @@ var differences = byPlace(map[string][]string{
 	"Redis 7.2 gave arguments other names": {
 		"acl|cat names", "bitcount names", "bitfield names", "bitfield_ro names", "bitop names", "bitpos names",
 		"client|kill names", "client|list names", "client|reply names", "client|unblock names", "config|get names",
+		"config|set names", "flushall names", "flushdb names", "function|flush names", "hello names", "hmset names",
+		"hset names", "lcs names", "mset names", "msetnx names", "script|flush names", "set names", "shutdown names",
 		"config|set names", "flushall names", "flushdb names", "function|flush names", "hello names", "lcs names",
 		"mset names", "msetnx names", "script|flush names", "set names", "shutdown names",
 		"zadd names", "zrange names", "zrangebylex names", "zrangebyscore names", "zrangestore names",
@@ -14,12 +16,14 @@ var differences = byPlace(map[string][]string{
 	"Redis 7.2 describes the arguments better": {
 		"client|kill arguments", "client|list arguments", "command|getkeys arguments", "command|getkeys names",
 		"command|getkeysandflags arguments", "command|getkeysandflags names", "config|get arguments",
+		"pfmerge arguments",
 	},
 	"Redis 7.2 lowered the arity, so that GETKEYS says itself what is wrong": {
 		"command|getkeys arity", "command|getkeysandflags arity",
 	},
 	"a later version of Redis or Valkey added to the command": {
 		"bitcount arguments", "bitcount history", "bitop arguments", "bitop history", "client|kill history",
+		"client|list history", "hscan arguments", "hscan names", "set arguments", "set history",
 		"client|list history", "set arguments", "set history", "zrank arguments", "zrank arity",
 		"zrank history", "zrank names", "zrevrank arguments", "zrevrank arity", "zrevrank history", "zrevrank names",
 	},

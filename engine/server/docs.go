@@ -78,7 +78,9 @@ func writeDocs(w *resp.Writer, c *engine.Command) {
 }
 
 // systemCommands are not for clients.
-var systemCommands = map[string]bool{"debug": true, "pfdebug": true, "replconf": true, "psync": true, "sync": true, "restore-asking": true}
+var systemCommands = map[string]bool{
+	"debug": true, "pfdebug": true, "pfselftest": true, "replconf": true, "psync": true, "sync": true, "restore-asking": true,
+}
 
 func docFlags(c *engine.Command) (flags []string) {
 	if c.Deprecated != "" {

@@ -6,32 +6,8 @@ import (
 	"time"
 
 	"hyperkv/engine"
-	"hyperkv/internal/config"
 	"hyperkv/resp"
-	"hyperkv/shard"
 )
-
-func testEngine(t testing.TB, settings map[string]string) *engine.Engine {
-	t.Helper()
-	cfg, err := config.FromMap(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set := engine.Command{
-		Name: "SET", Arity: 3, Keys: engine.OneKey("OW update"), Flags: engine.Write,
-		Run: func(c *shard.Call) error {
-			c.DB.Set(c.Key(), c.Args[2], 0)
-			return c.Reply.OK()
-		},
-	}
-	e, err := engine.New(engine.Options{Config: cfg, Families: []engine.Family{
-		Family, engine.Transactions, {Name: "scenery", Commands: []engine.Command{set}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
-}
 
 func do(t testing.TB, c *engine.Client, line string) resp.Value {
 	t.Helper()
@@ -40,16 +16,6 @@ func do(t testing.TB, c *engine.Client, line string) resp.Value {
 		t.Fatalf("%s: %v", line, err)
 	}
 	return v
-}
-
-func connect(t testing.TB, e *engine.Engine) *engine.Client {
-	t.Helper()
-	c, err := e.NewClient()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
 }
 
 // Sections come in the order of Redis, each once, whatever was asked for.

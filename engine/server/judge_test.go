@@ -7,25 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"hyperkv/engine"
 	"hyperkv/engine/embedded"
-	"hyperkv/internal/config"
+	"hyperkv/internal/familykit"
 	"hyperkv/internal/testkit"
 	"hyperkv/resp"
 )
 
-func newEngine(t testing.TB, settings map[string]string) *engine.Engine {
-	t.Helper()
-	cfg, err := config.FromMap(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
+func TestTranscripts(t *testing.T) {
+	one := familykit.Serve(t, map[string]string{"worker_threads": "1", "enable_debug_command": "yes"}, embedded.Families()...)
+	three := familykit.Serve(t, map[string]string{"worker_threads": "3", "enable_debug_command": "local"}, embedded.Families()...)
+	testkit.RunTranscripts(t, "testdata/*.txt", testkit.Redis(t, "--enable-module-command", "yes"), one, three)
 }
 
 type asker interface {
@@ -158,7 +149,7 @@ func TestAgainstRedis(t *testing.T) {
 	judge := testkit.Redis(t).Dial(t)
 	defer judge.Close()
 	ask(t, judge, "HELLO", "3")
-	ours, err := newEngine(t, nil).NewClient()
+	ours, err := familykit.NewEngine(t, nil, embedded.Families()...).NewClient()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 // runtimeStats is what the Go runtime counts. Reading it stops nobody.
 type runtimeStats struct {
 	heapBytes   int64 // objects, live or not yet swept
+	heapLive    int64 // objects that the last collection found in use
 	heapIdle    int64 // lent by the system and not holding objects
 	heapObjects uint64
 	gcCycles    uint64
@@ -25,6 +26,7 @@ var runtimeNames = []string{
 	"/cpu/classes/gc/total:cpu-seconds",
 	"/cpu/classes/total:cpu-seconds",
 	"/sched/goroutines:goroutines",
+	"/gc/heap/live:bytes",
 }
 
 func readRuntime() *runtimeStats {
@@ -52,6 +54,10 @@ func readRuntime() *runtimeStats {
 		gcCycles:    count(4),
 		gcSeconds:   seconds(5),
 		goroutines:  count(7),
+		heapLive:    int64(count(8)),
+	}
+	if s.heapLive == 0 { // nothing was collected yet
+		s.heapLive = s.heapBytes
 	}
 	if total := seconds(6); total > 0 {
 		s.gcFraction = s.gcSeconds / total

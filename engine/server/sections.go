@@ -89,7 +89,7 @@ func (r *report) clients() {
 // memoryNumbers are the figures that INFO, MEMORY STATS and MEMORY DOCTOR share.
 type memoryNumbers struct {
 	data      int64 // the keyspace, exactly
-	heap      int64 // objects on the Go heap
+	heap      int64 // objects in use on the Go heap
 	heapFree  int64 // what the Go heap keeps for later
 	used      int64 // data and heap
 	peak      int64
@@ -105,7 +105,9 @@ type memoryNumbers struct {
 func (r *report) memoryNumbers() (m memoryNumbers) {
 	e, heap := r.e, r.runtime()
 	m.data = e.Shards.Bytes()
-	m.heap, m.heapFree = heap.heapBytes, heap.heapIdle
+	// What is dead and not yet swept is in reserve, like what is free.
+	m.heap = min(heap.heapLive, heap.heapBytes)
+	m.heapFree = heap.heapIdle + heap.heapBytes - m.heap
 	m.used = m.data + m.heap
 	m.peak = max(m.used, e.Totals.PeakBytes.Load()+m.heap)
 	m.startup = startupHeap
@@ -155,7 +157,9 @@ func (r *report) memory() {
 	r.int("mem_clients_normal", m.clients)
 	r.zeros("mem_cluster_links", "mem_aof_buffer")
 	r.text("mem_allocator", allocator)
-	r.zeros("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
+	r.zeros("active_defrag_running")
+	r.int("lazyfree_pending_objects", int64(r.statistics().LazyPending))
+	r.int("lazyfreed_objects", int64(r.statistics().LazyFreed))
 }
 
 // allocator is the name of what holds the dataset.
@@ -209,7 +213,8 @@ func (r *report) stats() {
 	r.text("instantaneous_input_repl_kbps", "0.00")
 	r.text("instantaneous_output_repl_kbps", "0.00")
 	r.uint("rejected_connections", t.ConnectionsRejected.Load())
-	r.zeros("sync_full", "sync_partial_ok", "sync_partial_err", "expired_subkeys")
+	r.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	r.uint("expired_subkeys", stats.ExpiredMembers)
 	r.uint("expired_keys", stats.Expired)
 	r.text("expired_stale_perc", "0.00")
 	r.zeros("expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys")
@@ -324,7 +329,7 @@ func (r *report) latencyStats() {
 func (r *report) keyspace() {
 	for i, db := range r.statistics().Databases {
 		if db.Keys > 0 {
-			fmt.Fprintf(r, "db%d:keys=%d,expires=%d,avg_ttl=%d,subexpiry=0\r\n", i, db.Keys, db.Volatile, db.AverageTTL())
+			fmt.Fprintf(r, "db%d:keys=%d,expires=%d,avg_ttl=%d,subexpiry=%d\r\n", i, db.Keys, db.Volatile, db.AverageTTL(), db.WithMembers)
 		}
 	}
 }

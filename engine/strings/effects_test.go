@@ -8,22 +8,8 @@ import (
 	"time"
 
 	"hyperkv/internal/clock"
-	"hyperkv/internal/testkit"
+	"hyperkv/internal/familykit"
 )
-
-// do runs one line and returns the reply as redis-cli shows it.
-func (c *client) do(t *testing.T, line string) string {
-	t.Helper()
-	words, err := testkit.Split(line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := c.Do(words...)
-	if err != nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	return v.String()
-}
 
 // What is told of a command: the outcome, with absolute times, and nothing when
 // nothing changed. The clock stands at 1 000 000.
@@ -78,19 +64,19 @@ func TestEffectsAndEvents(t *testing.T) {
 		{"SET k v", "DELIFEQ k v", []string{"DEL k"}, []string{"g del k"}},
 		{"SET k v", "DELIFEQ k w", nil, nil},
 	} {
-		h := newHandlers(t, 1, clock.NewManual(1_000_000))
-		c := &client{h: h}
-		for _, line := range []string{test.before, test.command} {
-			h.effects, h.events = nil, nil
-			if line != "" {
-				c.do(t, line)
-			}
+		h := handlers(t, familykit.Options{Clock: clock.NewManual(1_000_000), Record: true})
+		c := h.Client(t)
+		if test.before != "" {
+			c.Line(test.before)
+			h.Take()
 		}
-		if !slices.Equal(h.effects, test.effects) {
-			t.Errorf("%s; %s: effects %q, want %q", test.before, test.command, h.effects, test.effects)
+		c.Line(test.command)
+		told := h.Take()
+		if !slices.Equal(told.Effects, test.effects) {
+			t.Errorf("%s; %s: effects %q, want %q", test.before, test.command, told.Effects, test.effects)
 		}
-		if !slices.Equal(h.events, test.events) {
-			t.Errorf("%s; %s: events %q, want %q", test.before, test.command, h.events, test.events)
+		if !slices.Equal(told.Events, test.events) {
+			t.Errorf("%s; %s: events %q, want %q", test.before, test.command, told.Events, test.events)
 		}
 	}
 }
@@ -109,8 +95,8 @@ func TestEffectsReplay(t *testing.T) {
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		now := clock.NewManual(1_000_000)
-		h := newHandlers(t, 1, now)
-		c := &client{h: h}
+		h := handlers(t, familykit.Options{Clock: now, Record: true})
+		c := h.Client(t)
 		for range 300 {
 			var line []byte
 			for _, b := range []byte(commands[r.IntN(len(commands))]) {
@@ -123,22 +109,23 @@ func TestEffectsReplay(t *testing.T) {
 					line = append(line, b)
 				}
 			}
-			c.do(t, string(line))
+			c.Line(string(line))
 			if r.IntN(4) == 0 {
 				now.Advance(time.Duration(r.IntN(900)) * time.Millisecond)
 			}
 		}
-		replica := &client{h: newHandlers(t, 1, clock.NewManual(1))}
-		for _, effect := range h.effects {
-			if reply := replica.do(t, effect); len(reply) > 7 && reply[:7] == "(error)" {
+		later := clock.NewManual(1)
+		replica := handlers(t, familykit.Options{Clock: later}).Client(t)
+		for _, effect := range h.Take().Effects {
+			if reply := replica.Line(effect); len(reply) > 7 && reply[:7] == "(error)" {
 				t.Fatalf("seed %d: %s: %s", seed, effect, reply)
 			}
 		}
-		replica.h.clock.Set(now.NowMillis())
+		later.Set(now.NowMillis())
 		for i := range 6 {
 			key := "k" + strconv.Itoa(i)
 			for _, question := range []string{"GET ", "PTTL ", "OBJECT ENCODING "} {
-				if have, want := replica.do(t, question+key), c.do(t, question+key); have != want {
+				if have, want := replica.Line(question+key), c.Line(question+key); have != want {
 					t.Fatalf("seed %d: %s%s: %s replayed, %s before", seed, question, key, have, want)
 				}
 			}
@@ -148,23 +135,12 @@ func TestEffectsReplay(t *testing.T) {
 
 // The commands that make up nearly all of the load do not allocate.
 func TestNoAllocations(t *testing.T) {
-	h := newHandlers(t, 1, nil)
-	c := &client{h: h}
+	c := handlers(t, familykit.Options{}).Client(t)
 	for _, line := range []string{
 		"SET k value", "GET k", "SET n 5", "GET n", "INCR n", "INCRBY n 7", "MSET a 1 b 2 c 3", "MGET a b c d k",
 		"SETNX k w", "STRLEN k", "GETRANGE k 1 2", "SETRANGE k 0 x", "SET k value XX", "GETEX k",
 	} {
-		words, _ := testkit.Split(line)
-		args := make([][]byte, len(words))
-		for i, w := range words {
-			args[i] = []byte(w)
-		}
-		run := func() {
-			c.reply.Buf = c.reply.Buf[:0]
-			c.run(args)
-		}
-		run()
-		if n := testing.AllocsPerRun(200, run); n != 0 {
+		if n := c.Allocations(line); n != 0 {
 			t.Errorf("%s: %v allocations", line, n)
 		}
 	}

@@ -240,6 +240,7 @@ var newerErrors = []struct{ command, text string }{
 	{"ZSCAN", "ERR invalid cursor"},
 	{"BITCOUNT", "ERR "},
 	{"BITPOS", "ERR "},
+	{"LPOS", "ERR value is out of range"},
 	{"HELLO", "ERR "},
 }
 
@@ -256,6 +257,10 @@ func newer(args []string, ours, reference resp.Value) bool {
 			}
 		}
 		return false
+	}
+	// Small lists have an encoding of their own since Redis 7.2.
+	if strings.EqualFold(args[0], "OBJECT") && string(ours.Str) == "listpack" && string(reference.Str) == "quicklist" {
+		return true
 	}
 	// BITCOUNT key start, without an end.
 	return strings.EqualFold(args[0], "BITCOUNT") && len(args) == 3 && reference.Err() != nil

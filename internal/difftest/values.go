@@ -15,12 +15,17 @@ func init() { // breaks the cycle classes → generator → forms → classes
 	classes = map[string]class{
 		"key":         func(g *generator) string { return pick(g, keys) },
 		"value":       value,
+		"element":     element,
+		"item":        item,
+		"sketch":      func(g *generator) string { return "sketch:" + pick(g, bits[:2]) },
 		"word":        func(g *generator) string { return pick(g, words) },
 		"number":      number,
 		"member":      member,
 		"float":       float,
 		"small":       func(g *generator) string { return pick(g, []string{"0", "1", "2", "3", "-1", "x"}) },
 		"index":       index,
+		"rank":        func(g *generator) string { return pick(g, ranks) },
+		"maxlen":      func(g *generator) string { return pick(g, maxLens) },
 		"offset":      offset,
 		"bit":         func(g *generator) string { return pick(g, bits) },
 		"bitoffset":   bitOffset,
@@ -76,6 +81,8 @@ var (
 	dbs        = []string{"0", "0", "0", "1", "1", "1", "2", "3", "15", "16", "-1", "x", "", "9223372036854775808"}
 	patterns   = []string{"*", "*", "a*", "?", "user:[12]", "[^a]*", "\\*", "{t}*", "", "*1", "[a-c]", "[", "a**b", "nosuch"}
 	counts     = []string{"1", "2", "10", "1000", "0", "-1", "x"}
+	ranks      = []string{"1", "1", "2", "3", "-1", "-1", "-2", "9", "0", "9223372036854775807", "-9223372036854775808", "x"}
+	maxLens    = []string{"1", "2", "3", "5", "0", "1000", "9223372036854775807", "-1", "x"}
 	types      = []string{"string", "list", "STRING", "nosuch", ""}
 	textBounds = []string{"-", "+", "[b", "(b", "[", "(", "[member:1", "(member:2", "", "b", "+x", "-\x00"}
 	protocols  = []string{"2", "3", "1", "4", "x", "", "-3"}
@@ -99,6 +106,19 @@ func value(g *generator) string {
 		return pick(g, []string{"", "\x00", "\x00\x00\x00", "\xff\xff", "\xff\x0f\xf0", "\r\n", "\"'\\", "ünï", "$-1\r\n"})
 	default:
 		return text(g, g.rand.IntN(12))
+	}
+}
+
+// item is one of few, so that a list has some twice; a few are long enough to
+// make it a large one.
+func item(g *generator) string {
+	switch g.rand.IntN(12) {
+	case 0:
+		return pick(g, []string{"", "-1", "127", "128", "-4097", "70000", "01", "1.0", "\x00"})
+	case 1:
+		return text(g, pickInt(g, []int{62, 63, 64, 126, 127, 600, 3000, 4095, 4096, 9000}))
+	default:
+		return pick(g, []string{"a", "b", "c", "d", "1", "2"})
 	}
 }
 

@@ -3,6 +3,7 @@ package keyspace
 import (
 	"hyperkv/internal/invariant"
 	"hyperkv/shard/ds"
+	"hyperkv/shard/object"
 )
 
 // check walks the whole DB and panics where its parts disagree. It costs as
@@ -13,6 +14,25 @@ func (d *DB) check() {
 		return
 	}
 	d.checkAlways()
+}
+
+// checkNodes takes all collections out of a DB that is about to be closed, and
+// panics if anything of them is left.
+func (d *DB) checkNodes() {
+	if !invariant.Enabled {
+		return
+	}
+	for cursor, first := uint64(0), true; first || cursor != 0; first = false {
+		cursor = d.Scan(cursor, func(e Entry) {
+			if e.r.typ() != object.String {
+				d.release(e)
+			}
+		})
+	}
+	for d.Sweep(1 << 20) {
+	}
+	invariant.Assert(d.nodes.Stats().Objects == 0, "nodes that no collection refers to")
+	invariant.Assert(d.members.count == 0, "deadlines of members that no collection has")
 }
 
 func (d *DB) checkAlways() {

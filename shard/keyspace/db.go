@@ -37,6 +37,7 @@ func (d *DB) Volatile() int { return d.deadlines.count }
 // to call from another goroutine when the shard cannot reach the DB any more.
 func (d *DB) Close() {
 	d.check()
+	d.checkNodes()
 	d.index.close()
 	if d.crowd != nil {
 		d.crowd.close()

@@ -153,9 +153,9 @@ func (d *DB) release(e Entry) {
 	e.r.setKind(object.String, object.Raw)
 }
 
-// releaseLeaves is how much of a collection is freed with its key; a leaf takes
-// about 0.1 microseconds.
-const releaseLeaves = 256
+// releaseLeaves is how much of a collection is freed with its key, as many as
+// Redis frees without its lazy thread.
+const releaseLeaves = 64
 
 // Sweep frees up to budget leaves of large collections that were deleted, and
 // tells whether there are more.

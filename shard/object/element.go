@@ -58,6 +58,17 @@ func (e Element) Bytes(scratch []byte) []byte {
 	return e.text
 }
 
+// Keep returns the element with its text copied to the end of buf, so that it
+// survives a change of its collection, and buf as it is then.
+func (e Element) Keep(buf []byte) (Element, []byte) {
+	if e.isInt {
+		return Element{n: e.n, isInt: true}, buf
+	}
+	at := len(buf)
+	buf = append(buf, e.text...)
+	return Element{text: buf[at:len(buf):len(buf)]}, buf
+}
+
 // Reply answers the element as a bulk string.
 func (e Element) Reply(w *resp.Writer) error {
 	if e.isInt && e.text == nil {

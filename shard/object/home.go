@@ -49,6 +49,9 @@ var DefaultLimits = Limits{
 	HLLSparseBytes: 3000,
 }
 
+// packedBytesMax bounds the root of a packed collection whatever the limits say.
+const packedBytesMax = 1 << 28
+
 // treesOf is how many tree states the root of a value begins with. All that a
 // value keeps in the arena of nodes hangs on these.
 func treesOf(t Type, e Encoding) int {

@@ -38,9 +38,10 @@ const (
 	Hashtable
 	Skiplist
 	StreamTree
+	ListpackEx // a hash that is packed, with deadlines of fields
 )
 
-var encodingNames = [...]string{"int", "embstr", "raw", "listpack", "quicklist", "intset", "hashtable", "skiplist", "stream"}
+var encodingNames = [...]string{"int", "embstr", "raw", "listpack", "quicklist", "intset", "hashtable", "skiplist", "stream", "listpackex"}
 
 // String returns the name that OBJECT ENCODING answers.
 func (e Encoding) String() string {

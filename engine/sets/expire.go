@@ -1,0 +1,5 @@
+package sets
+
+import "hyperkv/engine"
+
+var expiring = []engine.Command{}
