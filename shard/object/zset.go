@@ -183,7 +183,7 @@ func (z *ZSetView) RemoveRange(from, to int) {
 		end, count := at, min(left, c.Count()-offset)
 		for range count {
 			member, size := Unpack(leaf[end+scoreBytes:])
-			z.byMember.forget(textHash(member.Bytes(scratch[:0])), scoredBits(leaf[end:]))
+			z.byMember.forget(memberHash(member.Bytes(scratch[:0])), scoredBits(leaf[end:]))
 			end += scoreBytes + size
 		}
 		z.byScore.cut(&c, at, end-at, count, &zsetByScore)

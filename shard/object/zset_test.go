@@ -49,7 +49,7 @@ func (z *ZSetView) check() {
 		invariant.Assert(score >= lastScore, "scores out of order")
 		invariant.Assert(count == 0 || score > lastScore || last.Compare(member) < 0, "members out of order")
 		last, lastScore = ElementOf(member.Append(nil)), score
-		hashes[[2]uint64{uint64(textHash(member.Append(nil))), orderedBits(score)}]++
+		hashes[[2]uint64{uint64(memberHash(member.Append(nil))), orderedBits(score)}]++
 		count++
 		return true
 	}
