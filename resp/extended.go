@@ -24,30 +24,77 @@ const (
 // as Redis prints it: up to 17 decimals, no trailing zeros, no exponent. The
 // error is ErrNotFloat or ErrNaNOrInfinity.
 func AddFloatHuman(a, b []byte) (text []byte, err error) {
-	var x, y extended
-	if !x.parse(a) || !y.parse(b) {
+	x, ok := ParseLongDouble(a)
+	y, ok2 := ParseLongDouble(b)
+	if !ok || !ok2 {
 		return nil, ErrNotFloat
 	}
-	if x.inf || y.inf {
+	if x.IsInf() || y.IsInf() {
 		return nil, ErrNaNOrInfinity
 	}
-	sum := x.Add(&x.Float, &y.Float)
-	if sum.MantExp(nil) > extendedExpMax {
+	sum := x.Plus(&y)
+	if sum.IsInf() {
 		return nil, ErrNaNOrInfinity
 	}
-	text = sum.Append(make([]byte, 0, 40), 'f', 17)
-	end := len(text)
-	for text[end-1] == '0' {
+	return sum.AppendHuman(make([]byte, 0, 40)), nil
+}
+
+// A LongDouble is a number of C's type of that name, for commands that do more
+// with it than adding once. The zero value is no number yet.
+type LongDouble struct{ n extended }
+
+// LongDoubleMax returns the largest number there is.
+func LongDoubleMax() (x LongDouble) {
+	x.n.SetPrec(extendedPrec).SetMantExp(new(big.Float).SetUint64(1<<64-1), extendedExpMax-64)
+	return x
+}
+
+// ParseLongDouble reads a number in the syntax of ParseFloat.
+func ParseLongDouble(b []byte) (x LongDouble, ok bool) {
+	ok = x.n.parse(b)
+	return x, ok
+}
+
+// IsInf says whether the number is infinite.
+func (x *LongDouble) IsInf() bool { return x.n.inf }
+
+// Sign is -1, 0 or 1.
+func (x *LongDouble) Sign() int { return x.n.Sign() }
+
+// Cmp is -1, 0 or 1 as x is less than, equal to or greater than y.
+func (x *LongDouble) Cmp(y *LongDouble) int { return x.n.Cmp(&y.n.Float) }
+
+// Negative returns -x.
+func (x *LongDouble) Negative() (r LongDouble) {
+	r.n.inf = x.n.inf
+	r.n.Neg(&x.n.Float)
+	return r
+}
+
+// Plus returns x+y, which may be infinite. One of both is finite.
+func (x *LongDouble) Plus(y *LongDouble) (r LongDouble) {
+	r.n.SetPrec(extendedPrec).SetMode(big.ToNearestEven).Add(&x.n.Float, &y.n.Float)
+	r.n.inf = r.n.IsInf() || r.n.MantExp(nil) > extendedExpMax
+	return r
+}
+
+// AppendHuman appends a finite number as Redis prints it for people: up to 17
+// decimals, no trailing zeros, no exponent.
+func (x *LongDouble) AppendHuman(dst []byte) []byte {
+	start := len(dst)
+	dst = x.n.Append(dst, 'f', 17)
+	end := len(dst)
+	for dst[end-1] == '0' {
 		end--
 	}
-	if text[end-1] == '.' {
+	if dst[end-1] == '.' {
 		end--
 	}
-	text = text[:end]
-	if string(text) == "-0" {
-		text = text[1:]
+	dst = dst[:end]
+	if string(dst[start:]) == "-0" {
+		dst = append(dst[:start], '0')
 	}
-	return text, nil
+	return dst
 }
 
 // extended is a long double. Infinities are kept apart, because big.Float
@@ -81,6 +128,7 @@ func (x *extended) parse(b []byte) bool {
 	switch {
 	case form.inf:
 		x.inf = true
+		x.SetInf(form.neg)
 		return true
 	case form.zero:
 		if form.neg {

@@ -102,17 +102,74 @@ func (l *lab) dataset(t testing.TB) []string {
 		}
 		for _, e := range v.Elems {
 			key := string(e.Str)
-			encoding, value := must(t, c, "OBJECT", "ENCODING", key), must(t, c, "GET", key)
+			for _, look := range []string{"HRANDFIELD", "SCARD"} {
+				c.Do(look, key) // removes what has expired, maybe all
+			}
+			kind := must(t, c, "TYPE", key)
+			if kind == "none" {
+				continue
+			}
+			encoding, value := must(t, c, "OBJECT", "ENCODING", key), l.value(t, c, kind, key)
 			if n, err := strconv.ParseInt(strings.Trim(value, `"`), 10, 64); err == nil && encoding == `"embstr"` && value == strconv.Quote(strconv.FormatInt(n, 10)) {
 				// INCRBYFLOAT leaves text where its effect, which as in Redis is SET, leaves an integer.
 				encoding = `"int"`
 			}
-			all = append(all, fmt.Sprintf("%d %q: %s %s until %s, %s", db, key, must(t, c, "TYPE", key),
+			all = append(all, fmt.Sprintf("%d %q: %s %s until %s, %s", db, key, kind,
 				encoding, must(t, c, "PEXPIRETIME", key), value))
 		}
 	}
 	slices.Sort(all)
 	return all
+}
+
+// value is what a key holds.
+func (l *lab) value(t testing.TB, c *engine.Client, kind, key string) string {
+	t.Helper()
+	switch kind {
+	case "list":
+		return must(t, c, "LRANGE", key, "0", "-1")
+	case "hash":
+		return l.fields(t, c, key)
+	case "set":
+		return l.members(t, c, key)
+	case "zset":
+		return must(t, c, "ZRANGE", key, "0", "-1", "WITHSCORES")
+	case "stream":
+		return must(t, c, "XINFO", "STREAM", key, "FULL", "COUNT", "0")
+	}
+	return must(t, c, "GET", key)
+}
+
+// fields are those of a hash, with their deadlines.
+func (l *lab) fields(t testing.TB, c *engine.Client, key string) string {
+	t.Helper()
+	v, err := c.Do("HGETALL", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields []string
+	for i := 0; i < len(v.Elems); i += 2 {
+		field := string(v.Elems[i].Str)
+		fields = append(fields, fmt.Sprintf("%q: %q until %s", field, v.Elems[i+1].Str, must(t, c, "HPEXPIRETIME", key, "FIELDS", "1", field)))
+	}
+	slices.Sort(fields)
+	return strings.Join(fields, ", ")
+}
+
+// members are those of a set, with their deadlines.
+func (l *lab) members(t testing.TB, c *engine.Client, key string) string {
+	t.Helper()
+	v, err := c.Do("SMEMBERS", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members []string
+	for _, e := range v.Elems {
+		member := string(e.Str)
+		members = append(members, fmt.Sprintf("%q until %s", member, must(t, c, "SPEXPIRETIME", key, "MEMBERS", "1", member)))
+	}
+	slices.Sort(members)
+	return strings.Join(members, ", ")
 }
 
 // replay does what a record says, and each of it has to work.
@@ -156,7 +213,22 @@ func (r *record) String() string {
 // families whose random commands change data, and what makes transactions of them.
 // Connections that end, or fall silent, prove nothing here.
 var changing = []difftest.Family{
-	difftest.Strings, difftest.Bitmaps, difftest.HyperLogLogs, difftest.Generic, difftest.Expiry, difftest.Transactions,
+	difftest.Strings, difftest.Bitmaps, difftest.Generic, difftest.Expiry, difftest.Transactions, difftest.Hashes,
+	{Name: "fields", Forms: []string{
+		"3*HEXPIRE key seconds [NX|XX|GT|LT] FIELDS 1 field", "3*HPEXPIRE key millis FIELDS 2 field field",
+		"HEXPIREAT key unix FIELDS 1 field", "2*HPEXPIREAT key unixmillis [NX|XX|GT|LT] FIELDS 2 field field",
+		"HPERSIST key FIELDS 2 field field", "2*HGETEX key [EX seconds|PX millis|PXAT unixmillis|PERSIST] FIELDS 2 field field",
+		"HGETDEL key FIELDS 2 field field", "3*HSETEX key [FNX|FXX] [EX seconds|PX millis|PXAT unixmillis|KEEPTTL] FIELDS 1 field value",
+		"3*HPEXPIRE key (1|10|30) FIELDS 1 field",
+	}},
+	difftest.Sets,
+	{Name: "members", Forms: []string{
+		"2*SPOP key", "4*SPOP key small", "3*SADDEX key seconds member...", "SADDEX key KEEPTTL seconds member member",
+		"3*SADDEX key [MNX|MXX] [EX seconds|PX millis|PXAT unixmillis|KEEPTTL] MEMBERS 2 member member",
+		"2*SEXPIRE key seconds [NX|XX|GT|LT] MEMBERS 2 member member", "2*SPEXPIRE key millis MEMBERS 2 member member",
+		"SPEXPIREAT key unixmillis [NX|XX|GT|LT] MEMBERS 2 member member", "SPERSIST key MEMBERS 2 member member",
+		"3*SPEXPIRE key (1|10|30) MEMBERS 3 member member member",
+	}},
 	{Name: "databases", Forms: []string{"3*SELECT db", "2*SWAPDB db db", "2*MOVE key db", "COPY key key DB db REPLACE"}},
 }
 
@@ -196,6 +268,11 @@ func effectsEpisode(t *testing.T, seed uint64, shards int) (done, effects int) {
 	}
 	l := newLab(t, shards, epoch)
 	defer l.Close()
+	limits := l.Shards.Limits()
+	if seed%2 == 1 {
+		limits.HashListpackEntries = 3 // few, so that there are large hashes
+	}
+	l.Shards.SetLimits(limits)
 	clients := []*engine.Client{l.client(t), l.client(t)}
 	r := rand.New(rand.NewPCG(seed, 1))
 	var story []string
@@ -229,6 +306,7 @@ func effectsEpisode(t *testing.T, seed uint64, shards int) (done, effects int) {
 
 	for _, others := range []int{shards, 2} {
 		other := newLab(t, others, 1)
+		other.Shards.SetLimits(limits)
 		other.replay(t, units)
 		other.clock.Set(l.clock.NowMillis())
 		if have := other.dataset(t); !slices.Equal(have, want) {

@@ -4,6 +4,7 @@ import (
 	"hyperkv/engine"
 	"hyperkv/engine/bitmap"
 	"hyperkv/engine/connection"
+	"hyperkv/engine/geo"
 	"hyperkv/engine/hashes"
 	"hyperkv/engine/hyperloglog"
 	"hyperkv/engine/keys"
@@ -24,6 +25,7 @@ func Families() []engine.Family {
 		sets.Family,
 		zsets.Family,
 		hyperloglog.Family,
+		geo.Family,
 		keys.Family,
 		server.Family,
 		connection.Family,

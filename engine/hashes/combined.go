@@ -1,6 +1,8 @@
 package hashes
 
 import (
+	"math"
+
 	"hyperkv/engine"
 	"hyperkv/resp"
 	"hyperkv/shard"
@@ -79,6 +81,10 @@ func expiryNamed(word []byte, now int64) expiry {
 
 // HGETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] FIELDS numfields field [field ...]
 func hgetex(c *shard.Call) error {
+	h, err := openForWrite(c)
+	if err != nil {
+		return err
+	}
 	rest := c.Args[2:]
 	x := expiryNamed(rest[0], c.Now)
 	var at int64
@@ -86,17 +92,12 @@ func hgetex(c *shard.Call) error {
 	case x.name == "PERSIST":
 		rest = rest[1:]
 	case x.unit != 0:
-		var err error
 		if at, err = deadlineOf(rest[1], "hgetex", x.base, x.unit); err != nil {
 			return err
 		}
 		rest = rest[2:]
 	}
 	fields, err := fieldsAt(rest, errFieldsPositive)
-	if err != nil {
-		return err
-	}
-	h, err := openForWrite(c)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ const (
 	errOneCondition  resp.Error = "ERR Only one of FXX or FNX arguments can be specified"
 	errOneExpiry     resp.Error = "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
 	errFieldsInvalid resp.Error = "ERR invalid number of fields"
-	errFieldsNone    resp.Error = "ERR missing FIELDS argument"
+	errExpireMissing resp.Error = "ERR missing expire time"
 )
 
 func parseSetOptions(args [][]byte, now int64) (o setOptions, err error) {
@@ -161,33 +162,30 @@ func parseSetOptions(args [][]byte, now int64) (o setOptions, err error) {
 			}
 			i++
 			if i == len(args) {
-				return o, resp.WrongArity("hsetex")
+				return o, errExpireMissing
 			}
 			if o.at, err = deadlineOf(args[i], "hsetex", x.base, x.unit); err != nil {
 				return o, err
 			}
-		case is(word, "FIELDS") && o.pairs == nil:
-			i++
-			if i+2 >= len(args) {
+		case is(word, "FIELDS"):
+			// The fields end the command.
+			rest := args[i+1:]
+			if len(rest) < 3 {
 				return o, resp.WrongArity("hsetex")
 			}
-			n, ok := resp.ParseInt(args[i])
-			if !ok || n < 1 || n > 1<<31-1 {
+			n, ok := resp.ParseInt(rest[0])
+			if !ok || n < 1 || n > math.MaxInt32 {
 				return o, errFieldsInvalid
 			}
-			if n > int64(len(args)-i-1)/2 {
+			if o.pairs = rest[1:]; int64(len(o.pairs)) != 2*n {
 				return o, resp.WrongArity("hsetex")
 			}
-			o.pairs = args[i+1 : i+1+2*int(n)]
-			i += len(o.pairs)
+			return o, nil
 		default:
 			return o, resp.Error("ERR unknown argument: " + string(word))
 		}
 	}
-	if o.pairs == nil {
-		return o, errFieldsNone
-	}
-	return o, nil
+	return o, errFieldsMissing
 }
 
 // HSETEX key [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields field value [field value ...]

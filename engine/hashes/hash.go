@@ -50,6 +50,25 @@ func (h *hash) create() {
 	}
 }
 
+// setPairs sets fields to the values that follow them, lets none of them expire,
+// and returns how many were not there.
+func (h *hash) setPairs(pairs [][]byte) (created int64) {
+	if h.home == nil && len(pairs) > 2 {
+		if root, ok := object.PackHash(h.c.Limits(), pairs); ok {
+			encoding, _ := object.EmptyHash(h.c.Limits())
+			h.use(h.c.DB.Create(h.c.Key(), object.Hash, encoding, root, 0))
+			return int64(len(pairs) / 2)
+		}
+	}
+	h.create()
+	for i := 0; i < len(pairs); i += 2 {
+		if h.Set(pairs[i], pairs[i+1], 0) {
+			created++
+		}
+	}
+	return created
+}
+
 // get looks for a field. The value is borrowed until the hash changes, which
 // settle may do.
 func (h *hash) get(field []byte) (value object.Element, deadline int64, ok bool) {
@@ -76,6 +95,18 @@ func (h *hash) settle() {
 		h.use(h.home)
 	}
 	h.gone = nil
+}
+
+// expireDue removes all fields past their deadline, and maybe the key with them.
+func (h *hash) expireDue() {
+	if h.home == nil {
+		return
+	}
+	if h.c.DB.ExpireDueMembers(h.home) {
+		h.use(nil)
+	} else {
+		h.use(h.home)
+	}
 }
 
 // remove takes a field out, if it is there. Who has removed what there was to

@@ -151,12 +151,7 @@ func setAll(c *shard.Call, name string) (created int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	h.create()
-	for i := 2; i < len(c.Args); i += 2 {
-		if h.Set(c.Args[i], c.Args[i+1], 0) {
-			created++
-		}
-	}
+	created = h.setPairs(c.Args[2:])
 	c.Event(shard.EventHash, "hset", c.Key())
 	return created, nil
 }
@@ -227,39 +222,23 @@ func hgetall(c *shard.Call) error {
 	if !h.exists() {
 		return c.Reply.Map(0)
 	}
-	w := c.Reply
 	if !h.Expired() {
-		w.Map(h.Len())
-		h.Each(func(field, value object.Element, _ int64) bool {
-			field.Reply(w)
-			value.Reply(w)
-			return true
-		})
+		c.Reply.Map(h.Len())
+		h.Reply(c.Reply, true, true)
 		return nil
 	}
-	at, n := w.Deferred(), 0
-	h.Each(func(field, value object.Element, _ int64) bool {
-		field.Reply(w)
-		value.Reply(w)
-		n++
-		return true
-	})
-	w.SetMap(at, n)
+	at := c.Reply.Deferred()
+	c.Reply.SetMap(at, h.Reply(c.Reply, true, true))
 	return nil
 }
 
 // HKEYS key
-func hkeys(c *shard.Call) error {
-	return replyEach(c, func(field, _ object.Element) object.Element { return field })
-}
+func hkeys(c *shard.Call) error { return replyAll(c, true, false) }
 
 // HVALS key
-func hvals(c *shard.Call) error {
-	return replyEach(c, func(_, value object.Element) object.Element { return value })
-}
+func hvals(c *shard.Call) error { return replyAll(c, false, true) }
 
-// replyEach answers one of the field and the value of all fields.
-func replyEach(c *shard.Call, which func(field, value object.Element) object.Element) error {
+func replyAll(c *shard.Call, fields, values bool) error {
 	h, err := open(c)
 	if err != nil {
 		return err
@@ -267,13 +246,8 @@ func replyEach(c *shard.Call, which func(field, value object.Element) object.Ele
 	if !h.exists() {
 		return c.Reply.Array(0)
 	}
-	at, n := c.Reply.Deferred(), 0
-	h.Each(func(field, value object.Element, _ int64) bool {
-		which(field, value).Reply(c.Reply)
-		n++
-		return true
-	})
-	c.Reply.SetArray(at, n)
+	at := c.Reply.Deferred()
+	c.Reply.SetArray(at, h.Reply(c.Reply, fields, values))
 	return nil
 }
 

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// randomPicksMax bounds how often HRANDFIELD picks with repetition. Redis has
-	// no bound, and runs out of memory when asked for too much.
-	randomPicksMax = 1 << 26
+	// repeatedBytesMax bounds the reply to a count below 0, which is not bounded by
+	// what there is. A longer one is refused; Redis runs out of memory.
+	repeatedBytesMax = 256 << 20
 	// randomSparse says when fields are picked one by one: when the hash has at
 	// least so many times as many as are wanted. Else they are drawn in one walk.
 	randomSparse = 4
@@ -35,7 +35,7 @@ func hrandfield(c *shard.Call) error {
 		if len(c.Args) > 4 || withValues && !is(c.Args[3], "WITHVALUES") {
 			return resp.ErrSyntax
 		}
-		if count < -randomPicksMax || withValues && (count < -math.MaxInt64/2 || count > math.MaxInt64/2) {
+		if withValues && (count < -math.MaxInt64/2 || count > math.MaxInt64/2) {
 			return resp.ErrValueRange
 		}
 	}
@@ -43,10 +43,7 @@ func hrandfield(c *shard.Call) error {
 	if err != nil {
 		return err
 	}
-	if h.exists() && c.DB.ExpireDueMembers(h.home) {
-		h.use(nil)
-	}
-	h.use(h.home)
+	h.expireDue()
 	d := draw{hash: &h, withValues: withValues}
 	d.findAlive()
 	switch {
@@ -59,7 +56,7 @@ func hrandfield(c *shard.Call) error {
 	case d.size == 0:
 		return c.Reply.Array(0)
 	case count < 0:
-		d.repeated(int(-count))
+		return d.repeated(-count)
 	default:
 		d.distinct(int(min(count, int64(d.size))))
 	}
@@ -100,7 +97,8 @@ func (d *draw) at(i int) (field, value object.Element) {
 	return field, value
 }
 
-// random is a number from 0 up to n, exclusive.
+// random is a number from 0 up to n, exclusive, each as likely as any other but for
+// one in 2^64/n.
 func (d *draw) random(n int) int {
 	high, _ := bits.Mul64(d.c.Random(), uint64(n))
 	return int(high)
@@ -128,11 +126,19 @@ func (d *draw) reply(field, value object.Element) {
 }
 
 // repeated answers n fields, each chosen anew.
-func (d *draw) repeated(n int) {
-	d.head(n)
+func (d *draw) repeated(n int64) error {
+	if n > repeatedBytesMax {
+		return resp.ErrValueRange
+	}
+	start := d.c.Reply.Len()
+	d.head(int(n))
 	for range n {
+		if d.c.Reply.Len()-start > repeatedBytesMax {
+			return resp.ErrValueRange
+		}
 		d.reply(d.at(d.random(d.size)))
 	}
+	return nil
 }
 
 // distinct answers n different fields, at most all there are.

@@ -6,42 +6,54 @@ var differences = byPlace(map[string][]string{
 	"Redis 7.2 gave arguments other names": {
 		"acl|cat names", "bitcount names", "bitfield names", "bitfield_ro names", "bitop names", "bitpos names",
 		"client|kill names", "client|list names", "client|reply names", "client|unblock names", "config|get names",
-		"config|set names", "flushall names", "flushdb names", "function|flush names", "hello names", "hmset names",
-		"hset names", "lcs names", "mset names", "msetnx names", "script|flush names", "set names", "shutdown names",
-		"config|set names", "flushall names", "flushdb names", "function|flush names", "hello names", "lcs names",
-		"mset names", "msetnx names", "script|flush names", "set names", "shutdown names",
-		"zadd names", "zrange names", "zrangebylex names", "zrangebyscore names", "zrangestore names",
-		"zrevrangebylex names", "zrevrangebyscore names",
+		"config|set names", "flushall names", "flushdb names", "function|flush names", "geoadd names", "georadius names",
+		"georadius_ro names", "georadiusbymember names", "georadiusbymember_ro names", "geosearch names",
+		"geosearchstore names", "hello names", "hmset names", "hset names", "lcs names", "mset names", "msetnx names",
+		"script|flush names", "set names", "shutdown names", "zadd names", "zrange names", "zrangebylex names",
+		"zrangebyscore names", "zrangestore names", "zrevrangebylex names", "zrevrangebyscore names",
 	},
 	"Redis 7.2 describes the arguments better": {
 		"client|kill arguments", "client|list arguments", "command|getkeys arguments", "command|getkeys names",
-		"command|getkeysandflags arguments", "command|getkeysandflags names", "config|get arguments",
-		"pfmerge arguments",
+		"command|getkeysandflags arguments", "command|getkeysandflags names", "config|get arguments", "geohash arguments",
+		"geopos arguments", "georadius arguments", "georadiusbymember arguments", "pfmerge arguments",
 	},
 	"Redis 7.2 lowered the arity, so that GETKEYS says itself what is wrong": {
 		"command|getkeys arity", "command|getkeysandflags arity",
 	},
 	"a later version of Redis or Valkey added to the command": {
 		"bitcount arguments", "bitcount history", "bitop arguments", "bitop history", "client|kill history",
-		"client|list history", "hscan arguments", "hscan names", "set arguments", "set history",
-		"client|list history", "set arguments", "set history", "zrank arguments", "zrank arity",
-		"zrank history", "zrank names", "zrevrank arguments", "zrevrank arity", "zrevrank history", "zrevrank names",
+		"client|list history", "geosearch arguments", "geosearch history", "geosearchstore arguments",
+		"geosearchstore history", "hscan arguments", "hscan names", "set arguments", "set history", "zrank arguments",
+		"zrank arity", "zrank history", "zrank names", "zrevrank arguments", "zrevrank arity", "zrevrank history",
+		"zrevrank names",
 	},
-	"Redis 7.2 and later have it in scripts, where it does not block": {"bzpopmax flags", "bzpopmin flags"},
+	"Redis 7.2 and later have it in scripts, where it does not block": {
+		"blmove flags", "blpop flags", "brpop flags", "brpoplpush flags", "bzpopmax flags", "bzpopmin flags",
+	},
+	"Redis 7.4 says that the destination is overwritten": {
+		"sinterstore key specs",
+	},
 	"Redis 7.2 deprecated the command": {
 		"quit deprecated since", "quit flags",
 	},
 	"Redis 7.2 and later say so": {
-		"psetex deprecated since", "psetex flags", "setex flags", "setex deprecated since", "setnx deprecated since",
-		"setnx flags", "client|pause since",
+		"client|pause since", "georadius_ro history", "georadiusbymember history", "georadiusbymember_ro history",
+		"psetex deprecated since", "psetex flags", "setex deprecated since", "setex flags", "setnx deprecated since",
+		"setnx flags",
 	},
 	"Redis 7.2 and later give the tips": {
 		"client|setname tips", "config|resetstat tips", "config|rewrite tips", "latency|reset tips", "msetnx tips",
 		"randomkey tips", "scan tips",
 	},
-	"the session shows EXEC to monitors itself": {"exec flags"},
-	"WAIT stands beside MULTI here":             {"wait flags", "wait categories"},
-	"HELP has one row for all containers":       {"object|help since"},
+	"the session shows EXEC to monitors itself": {
+		"exec flags",
+	},
+	"WAIT stands beside MULTI here": {
+		"wait categories", "wait flags",
+	},
+	"HELP has one row for all containers": {
+		"object|help since",
+	},
 })
 
 func byPlace(byReason map[string][]string) map[string]string {

@@ -86,11 +86,11 @@ type combination struct {
 	merge object.SetMerge
 }
 
-// combine opens the sets. That is done twice: keys that have expired are removed
-// when they are first met, which may move others, and afterwards all stay in place.
+// combine opens the sets. That is done twice: keys and members that have expired are
+// removed when they are first met, which may move others, and afterwards all stay in place.
 func combine(c *shard.Call, op operation, keys [][]byte) (combination, error) {
 	for _, key := range keys {
-		if _, err := c.DB.Open(key, object.Set); err != nil {
+		if _, _, err := open(c, key); err != nil {
 			return combination{}, err
 		}
 	}

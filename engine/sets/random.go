@@ -41,9 +41,9 @@ func spop(c *shard.Call) error {
 	if len(c.Args) > 3 {
 		return resp.ErrSyntax
 	}
-	counted := len(c.Args) == 3
+	many := len(c.Args) == 3
 	count := int64(1)
-	if counted {
+	if many {
 		n, ok := resp.ParseInt(c.Args[2])
 		if !ok || n < 0 {
 			return resp.ErrNotPositive
@@ -60,18 +60,18 @@ func spop(c *shard.Call) error {
 		size = s.Len()
 	}
 	switch {
-	case !counted && size == 0:
+	case !many && size == 0:
 		return c.Reply.Null()
 	case size == 0 || count == 0:
 		return c.Reply.Set(0)
 	}
-	if counted {
+	if many {
 		c.Reply.Set(int(min(count, int64(size))))
 	}
-	c.Event(shard.EventSet, "spop", key)
 	if count >= int64(size) {
-		replyMembers(c, &s)
+		s.Reply(c.Reply)
 		c.DB.Drop(v)
+		c.Event(shard.EventSet, "spop", key)
 		c.Event(shard.EventGeneric, "del", key)
 		c.Effect(wordDel, key)
 		return nil
@@ -86,6 +86,7 @@ func spop(c *shard.Call) error {
 		ends = append(ends, len(gone))
 	})
 	s.RemoveAt(ranks)
+	c.Event(shard.EventSet, "spop", key)
 	effectRemoved(c, key, gone, ends)
 	return nil
 }
@@ -139,24 +140,26 @@ func srandmember(c *shard.Call) error {
 	if err != nil {
 		return err
 	}
-	size := s.Len
-	switch {
-	case !ok || count == 0:
+	if !ok || count == 0 {
 		return c.Reply.Array(0)
+	}
+	size := s.Len()
+	switch {
 	case count < 0:
 		return replyRepeatedly(c, &s, -count)
-	case count >= int64(size()):
-		c.Reply.Array(size())
-		return replyMembers(c, &s)
+	case count >= int64(size):
+		c.Reply.Array(size)
+		s.Reply(c.Reply)
+	default:
+		c.Reply.Array(int(count))
+		s.EachAt(choose(c, int(count), size), func(e object.Element) { e.Reply(c.Reply) })
 	}
-	c.Reply.Array(int(count))
-	s.EachAt(choose(c, int(count), size()), func(e object.Element) { e.Reply(c.Reply) })
 	return nil
 }
 
 // repeatedBytesMax bounds the reply to a count below 0, which is not bounded by
 // what there is. A longer one is refused.
-const repeatedBytesMax = 512 << 20
+const repeatedBytesMax = 256 << 20
 
 // replyRepeatedly answers count members, each chosen from all.
 func replyRepeatedly(c *shard.Call, s *object.SetView, count int64) error {

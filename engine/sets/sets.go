@@ -71,7 +71,7 @@ var Family = engine.Family{Name: "set", Commands: slices.Concat([]engine.Command
 // open is the set that a command reads; ok is false when there is none.
 func open(c *shard.Call, key []byte) (s object.SetView, ok bool, err error) {
 	v, err := c.DB.Open(key, object.Set)
-	if v == nil {
+	if v == nil || c.DB.ExpireDueMembers(v) {
 		return s, false, err
 	}
 	s = object.SetOf(v, c.Limits(), c.Now)
@@ -79,13 +79,13 @@ func open(c *shard.Call, key []byte) (s object.SetView, ok bool, err error) {
 }
 
 // openForWrite is the set that a command is about to change. v is nil when there
-// is none; there may be one without members, if all have expired.
+// is none. While expiry is held there may be one whose members have all expired.
 func openForWrite(c *shard.Call, key []byte) (s object.SetView, v *shard.Collection, err error) {
 	v, err = c.DB.OpenForWrite(key, object.Set)
-	if v != nil {
-		s = object.SetOf(v, c.Limits(), c.Now)
+	if v == nil || c.DB.ExpireDueMembers(v) {
+		return s, nil, err
 	}
-	return s, v, err
+	return object.SetOf(v, c.Limits(), c.Now), v, nil
 }
 
 // create makes a set of the given members, and returns how many different ones
@@ -209,20 +209,8 @@ func smembers(c *shard.Call) error {
 	if !ok {
 		return c.Reply.Set(0)
 	}
-	return replySet(c, &s)
-}
-
-// replySet answers all members.
-func replySet(c *shard.Call, s *object.SetView) error {
 	c.Reply.Set(s.Len())
-	return replyMembers(c, s)
-}
-
-func replyMembers(c *shard.Call, s *object.SetView) error {
-	s.Each(func(e object.Element) bool {
-		e.Reply(c.Reply)
-		return true
-	})
+	s.Reply(c.Reply)
 	return nil
 }
 

@@ -12,6 +12,8 @@
 //	      condition met? ──► DB.Set / Delete ──► events ──► effect: the outcome,
 //	                                                        with an absolute time
 //
+// Two commands are rate limiters: see rate.go.
+//
 // Start with the table in strings.go, then options.go for what SET and its
 // relatives have in common.
 package strings

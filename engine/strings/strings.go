@@ -153,6 +153,19 @@ var Family = engine.Family{Name: "string", Commands: []engine.Command{{
 	Summary: "Adds to the number that a key holds; an absent key counts as 0.",
 	Since:   "2.6.0", Complexity: "O(1)", Syntax: "key increment:double",
 }, {
+	Name: "INCREX", Arity: -2, Run: increx,
+	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW access update"),
+	Summary: "Adds to the number that a key holds, between bounds, and sets when the key expires; an absent key counts as 0.",
+	Since:   "8.8.0", Complexity: "O(1)",
+	Syntax: "key increment[BYFLOAT float:double | BYINT integer:integer] [SATURATE] [LBOUND lowerbound] [UBOUND upperbound] " +
+		"expiration[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]",
+}, {
+	Name: "CL.THROTTLE", Arity: -5, Run: throttle,
+	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW access update"),
+	Summary: "Tells whether something may happen once more, at a rate and with bursts, and counts that it does.",
+	Since:   "redis-cell 0.1.0", Complexity: "O(1)",
+	Syntax: "key max-burst:integer count period:integer [quantity:integer]",
+}, {
 	Name: "LCS", Arity: -3, Run: lcs,
 	Flags: engine.Read | engine.Long, Keys: engine.KeyRange(1, 2, 1, "RO access"),
 	Summary: "Finds the longest common subsequence of two strings.",

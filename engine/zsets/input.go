@@ -39,10 +39,8 @@ func openInputs(c *shard.Call, keys [][]byte) ([]input, error) {
 			z := object.ZSetOf(&home, c.Limits())
 			in.size, in.scored = z.Len(), &sortedInput{z}
 		case object.Set:
-			var err error
-			if in.size, in.scored, err = setInput(c, &home); err != nil {
-				return nil, err
-			}
+			set := object.SetOf(&home, c.Limits(), c.Now)
+			in.size, in.scored = set.Len(), &setInput{set}
 		default:
 			return nil, resp.ErrWrongType
 		}
@@ -73,3 +71,12 @@ func (s *sortedInput) each(visit func(member object.Element, score float64) bool
 }
 
 func (s *sortedInput) score(member []byte) (float64, bool) { return s.z.Score(member) }
+
+// setInput is a set as an input.
+type setInput struct{ s object.SetView }
+
+func (s *setInput) each(visit func(member object.Element, score float64) bool) {
+	s.s.Each(func(member object.Element) bool { return visit(member, 1) })
+}
+
+func (s *setInput) score(member []byte) (float64, bool) { return 1, s.s.Has(member) }

@@ -62,6 +62,11 @@ var Rules = []Rule{
 	{"HELLO", Shape, 0, "version, name and client id are the server's own"},
 	{"CLIENT ID", Shape, 0, "ids are the server's own"},
 	{"SMEMBERS", Unordered, 0, "sets have no order"},
+	{"SINTER", Unordered, 0, "sets have no order"},
+	{"SUNION", Unordered, 0, "sets have no order"},
+	{"SDIFF", Unordered, 0, "sets have no order"},
+	{"SRANDMEMBER", Shape, 0, "it is random"},
+	{"SSCAN", Cursor, 0, "sets have no order"},
 	{"HGETALL", Unordered, 0, "hashes have no order"},
 }
 
@@ -238,10 +243,12 @@ func sameMultiset(a, b []string) bool {
 var newerErrors = []struct{ command, text string }{
 	{"SCAN", "ERR invalid cursor"},
 	{"ZSCAN", "ERR invalid cursor"},
+	{"SSCAN", "ERR invalid cursor"},
 	{"BITCOUNT", "ERR "},
 	{"BITPOS", "ERR "},
 	{"LPOS", "ERR value is out of range"},
 	{"HELLO", "ERR "},
+	{"HSCAN", "ERR invalid cursor"},
 }
 
 // newer says whether two replies differ because the reference is older than what
@@ -261,6 +268,10 @@ func newer(args []string, ours, reference resp.Value) bool {
 	// Small lists have an encoding of their own since Redis 7.2.
 	if strings.EqualFold(args[0], "OBJECT") && string(ours.Str) == "listpack" && string(reference.Str) == "quicklist" {
 		return true
+	}
+	// Sets have listpacks since Redis 7.2, and become intsets more often.
+	if len(args) == 3 && strings.EqualFold(args[0], "OBJECT") && reference.Text() == "hashtable" {
+		return ours.Text() == "listpack" || ours.Text() == "intset"
 	}
 	// BITCOUNT key start, without an end.
 	return strings.EqualFold(args[0], "BITCOUNT") && len(args) == 3 && reference.Err() != nil

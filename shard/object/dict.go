@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hyperkv/internal/invariant"
+	"hyperkv/resp"
 	"hyperkv/shard/ds"
 )
 
@@ -22,8 +23,9 @@ import (
 // A member is found by its hash: down the tree, and then along one leaf of at
 // most dictLeafMax bytes, whose items are passed over without being looked at.
 // The order is that of hashes, and of texts among equal hashes, so whoever picks
-// texts whose hashes are equal gains nothing: they are in order too. It is also a
-// fixed order of all possible members, which is what cursors of HSCAN and SSCAN,
+// texts whose hashes are equal slows down nothing but the expiry of these: a
+// deadline leads to the hash, and from there one looks for the member. It is also
+// a fixed order of all possible members, which is what cursors of HSCAN and SSCAN,
 // and the merging of sets, rest on.
 //
 // A dict is what the root says, loaded; save writes it back after changes. None
@@ -176,14 +178,48 @@ func deadlineAt(p []byte) int64 {
 	return int64(binary.LittleEndian.Uint32(p)) | int64(binary.LittleEndian.Uint16(p[4:]))<<32
 }
 
-// seek is the cursor of the leaf where a member is or would be; the dict is not
-// empty.
-func (d *dict) seek(hash uint32, member Element) Cursor {
-	return d.members.Seek(Key{Hi: uint64(hash)}, func(ref ds.Ref) int {
-		leaf := d.members.Leaf(ref)
-		first, _ := Unpack(leaf[memberAt(leaf):])
-		return first.Compare(member)
-	})
+// descend finds the leaf where a member is or would be, in a dict that is not
+// empty, and points c, a cursor of the members, at it, if c is not nil.
+//
+// Hashes are spread evenly, so the place of one in a node is guessed from where the
+// node begins and ends, and is at most a few entries away: that saves most of the
+// cache misses of a binary search.
+func (d *dict) descend(hash uint32, member Element, c *Cursor) ds.Ref {
+	t := &d.members
+	target := uint64(hash)
+	low, high := uint64(0), uint64(1)<<32
+	ref := t.root
+	for level := range t.depth {
+		all := t.node(ref).all()
+		i := 0
+		if target > low {
+			i = int((target - low) * uint64(len(all)) / (high - low))
+		}
+		i = min(i, len(all)-1)
+		for i+1 < len(all) && all[i+1].key.Hi <= target {
+			i++
+		}
+		for i > 0 && (all[i].key.Hi > target || all[i].key.Hi == target && d.beginsAfter(t.leftmost(all[i].child, level+1), member)) {
+			i--
+		}
+		if c != nil {
+			c.path[level] = step{ref, i}
+		}
+		low = all[i].key.Hi
+		if i+1 < len(all) {
+			high = max(all[i+1].key.Hi, low+1)
+		}
+		ref = all[i].child
+	}
+	return ref
+}
+
+// beginsAfter tells whether the first item of a leaf comes after a member with the
+// same hash.
+func (d *dict) beginsAfter(ref ds.Ref, member Element) bool {
+	leaf := d.members.Leaf(ref)
+	first, _ := Unpack(leaf[memberAt(leaf):])
+	return first.Compare(member) > 0
 }
 
 // search looks for a member in a leaf: it returns where it is, or where it would
@@ -208,23 +244,27 @@ func (d *dict) search(leaf []byte, hash uint32, member Element) (at int, found b
 	return at, false
 }
 
-// find is seek and search.
-func (d *dict) find(hash uint32, member Element) (c Cursor, at int, found bool) {
+// find points the cursor at the leaf where a member is or would be, and says where
+// in the leaf. The cursor of an empty dict stays as it is.
+func (d *dict) find(hash uint32, member Element, c *Cursor) (at int, found bool) {
 	if d.members.depth == 0 {
-		return c, 0, false
+		return 0, false
 	}
-	c = d.seek(hash, member)
-	at, found = d.search(d.members.Leaf(c.Leaf()), hash, member)
-	return c, at, found
+	return d.search(d.members.Leaf(d.descend(hash, member, c)), hash, member)
 }
 
 // get finds a member. The value is borrowed.
 func (d *dict) get(member []byte) (value Element, deadline int64, ok bool) {
-	c, at, ok := d.find(memberHash(member), ElementOf(member))
-	if !ok {
-		return Element{}, 0, false
+	if d.members.depth == 0 {
+		return value, 0, false
 	}
-	it, _ := d.unpack(d.members.Leaf(c.Leaf())[at:])
+	hash, e := memberHash(member), ElementOf(member)
+	leaf := d.members.Leaf(d.descend(hash, e, nil))
+	at, ok := d.search(leaf, hash, e)
+	if !ok {
+		return value, 0, false
+	}
+	it, _ := d.unpack(leaf[at:])
 	return it.value, it.deadline, true
 }
 
@@ -243,7 +283,8 @@ func (d *dict) put(member, value []byte, deadline int64) (existed bool) {
 		d.noteDeadline(it.hash, 0, deadline)
 		return false
 	}
-	c, at, existed := d.find(it.hash, it.member)
+	c := Cursor{tree: &d.members}
+	at, existed := d.find(it.hash, it.member, &c)
 	old, before := 0, int64(0)
 	if existed {
 		p := d.members.Leaf(c.Leaf())[at:]
@@ -261,7 +302,8 @@ func (d *dict) put(member, value []byte, deadline int64) (existed bool) {
 func (d *dict) expire(member []byte, deadline int64) {
 	invariant.Assert(deadline >= 0 && deadline <= MemberDeadlineMax, "a deadline out of range")
 	hash := memberHash(member)
-	c, at, found := d.find(hash, ElementOf(member))
+	c := Cursor{tree: &d.members}
+	at, found := d.find(hash, ElementOf(member), &c)
 	invariant.Assert(found, "a deadline for a member that is not there")
 	leaf := d.members.Leaf(c.Leaf())
 	it, size := d.unpack(leaf[at:])
@@ -405,7 +447,8 @@ func (d *dict) keyOf(p []byte) Key {
 // remove takes a member out and tells whether it was there.
 func (d *dict) remove(member []byte) bool {
 	hash := memberHash(member)
-	c, at, found := d.find(hash, ElementOf(member))
+	c := Cursor{tree: &d.members}
+	at, found := d.find(hash, ElementOf(member), &c)
 	if found {
 		d.cut(&c, at)
 	}
@@ -422,7 +465,8 @@ func (d *dict) cut(c *Cursor, at int) {
 
 // removeItem takes out a member that is there, and may be borrowed.
 func (d *dict) removeItem(it *dictItem) {
-	c, at, found := d.find(it.hash, it.member)
+	c := Cursor{tree: &d.members}
+	at, found := d.find(it.hash, it.member, &c)
 	invariant.Assert(found, "a member that is not there cannot be removed")
 	d.cut(&c, at)
 }
@@ -584,6 +628,46 @@ func (d *dict) each(visit func(member, value Element, deadline int64) bool) {
 			return
 		}
 	}
+}
+
+// reply answers all members whose deadline is after now, or their values, or each
+// member and its value, and returns how many members there were.
+func (d *dict) reply(w *resp.Writer, now int64, members, values bool) (n int) {
+	if d.members.depth == 0 {
+		return 0
+	}
+	for c := d.members.First(); ; {
+		for p := d.members.Leaf(c.Leaf()); len(p) > 0; {
+			alive := p[0]&expires == 0 || deadlineAt(p[hashBytes:]) > now
+			p = p[memberAt(p):]
+			p = p[replyPacked(w, p, alive && members):]
+			if d.values {
+				p = p[replyPacked(w, p, alive && values):]
+			}
+			if alive {
+				n++
+			}
+		}
+		if !c.Next() {
+			return n
+		}
+	}
+}
+
+// replyPacked answers the packed element at the start of p, if it is wanted, and
+// returns its size.
+func replyPacked(w *resp.Writer, p []byte, wanted bool) (size int) {
+	if !wanted {
+		return packedLen(p)
+	}
+	if b := p[0]; b >= pack6BitText && b < pack13BitInt {
+		size = 1 + int(b&0x3f)
+		w.Bulk(p[1:size])
+		return size
+	}
+	e, size := Unpack(p)
+	e.Reply(w)
+	return size
 }
 
 // scan visits about count members from a cursor on, 0 for the start, and returns

@@ -1,7 +1,9 @@
 package object
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -273,6 +275,92 @@ func TestDictScanChanges(t *testing.T) {
 	if d.scan(1<<40, 10, nil) != 0 {
 		t.Fatal("a cursor that is no hash does not end the scan")
 	}
+}
+
+// colliding returns members of 8 bytes that all have the same memberHash: xxhash64
+// is turned around for inputs of that length.
+func colliding(n int) (members []string) {
+	const p1, p2, p3, p4, p5 = 11400714785074694791, 14029467366897019727, 1609587929392839161, 9650029242287828579, 2870177450012600261
+	inverse := func(a uint64) uint64 {
+		x := a
+		for range 6 {
+			x *= 2 - a*x
+		}
+		return x
+	}
+	for i := range uint64(n) {
+		h := 0x12345678<<32 | i // the upper half is what they share
+		h ^= h >> 32
+		h *= inverse(p3)
+		h ^= h>>29 ^ h>>58
+		h *= inverse(p2)
+		h ^= h >> 33
+		h = bits.RotateLeft64((h-p4)*inverse(p1), -27)
+		start := uint64(p5)
+		lane := bits.RotateLeft64((h^(start+8))*inverse(p1), -31) * inverse(p2)
+		members = append(members, string(binary.LittleEndian.AppendUint64(nil, lane)))
+	}
+	return members
+}
+
+// Members with equal hashes are in order, too, over as many leaves as it takes.
+func TestDictCollisions(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	members := colliding(2000)
+	for _, member := range members {
+		if memberHash([]byte(member)) != memberHash([]byte(members[0])) {
+			t.Fatal("the members do not collide")
+		}
+	}
+	for i := range 500 {
+		members = append(members, fmt.Sprint("other", i))
+	}
+	var h memberHome
+	newDict(&h, true)
+	model := map[string]modelMember{}
+	for step := range 20_000 {
+		d := loadDict(&h, true)
+		member := members[r.IntN(len(members))]
+		_, there := model[member]
+		if r.IntN(9) < 4+step/10_000*2 {
+			if removed := d.remove([]byte(member)); removed != there {
+				t.Fatalf("step %d: remove says %v, want %v", step, removed, there)
+			}
+			delete(model, member)
+		} else {
+			m := modelMember{value: strings.Repeat("v", r.IntN(30)), deadline: r.Int64N(20)}
+			if existed := d.put([]byte(member), []byte(m.value), m.deadline); existed != there {
+				t.Fatalf("step %d: put says %v, want %v", step, existed, there)
+			}
+			model[member] = m
+		}
+		d.save()
+		if step%1999 == 0 {
+			d.check()
+			for member, m := range model {
+				value, deadline, ok := d.get([]byte(member))
+				if !ok || deadline != m.deadline || string(value.Append(nil)) != m.value {
+					t.Fatalf("step %d: %q is %v %d", step, member, ok, deadline)
+				}
+			}
+		}
+	}
+	d := loadDict(&h, true)
+	expireDict(t, &d, model)
+	seen := 0
+	for cursor := uint64(0); ; {
+		if cursor = d.scan(cursor, 10, func(_, _ Element, _ int64) { seen++ }); cursor == 0 {
+			break
+		}
+	}
+	if seen != len(model) {
+		t.Errorf("scan visits %d, want %d", seen, len(model))
+	}
+	for member := range model {
+		d.remove([]byte(member))
+	}
+	d.save()
+	h.empty(t)
 }
 
 // The bars of a large hash and a large set: bytes beside what is stored.

@@ -1,6 +1,10 @@
 package object
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"hyperkv/resp"
+)
 
 // A HashView is a hash: it maps fields to values, each of which may have a deadline.
 //
@@ -24,6 +28,40 @@ type HashView struct {
 func EmptyHash(*Limits) (Encoding, []byte) { return Listpack, emptyHash[:] }
 
 var emptyHash [1]byte
+
+// PackHash packs fields and their values, which follow each other in pairs, as the
+// root of a new hash of the encoding of EmptyHash. ok is false when the hash will
+// not be a packed one, or a field stands there twice.
+func PackHash(l *Limits, pairs [][]byte) (root []byte, ok bool) {
+	count := len(pairs) / 2
+	if count > l.HashListpackEntries || count > packAtOnceMax {
+		return nil, false
+	}
+	size := binary.MaxVarintLen16
+	for _, text := range pairs {
+		if len(text) > l.HashListpackValue {
+			return nil, false
+		}
+		size += len(text) + 5
+	}
+	if size > packedBytesMax {
+		return nil, false
+	}
+	root = binary.AppendUvarint(make([]byte, 0, size), uint64(count))
+	p := packedHash{first: len(root)}
+	for i := 0; i < len(pairs); i += 2 {
+		field := ElementOf(pairs[i])
+		p.root = root
+		if _, twice := p.find(field); twice {
+			return nil, false
+		}
+		root = ElementOf(pairs[i+1]).AppendPacked(field.AppendPacked(root))
+	}
+	return root, true
+}
+
+// packAtOnceMax bounds the fields of PackHash, which compares each with all before.
+const packAtOnceMax = 64
 
 // HashOf is the hash whose home is h, at the time now in Unix milliseconds.
 func HashOf(h Home, l *Limits, now int64) HashView {
@@ -80,13 +118,21 @@ func (h *HashView) find(field []byte) (value Element, deadline int64, ok bool) {
 // was no such field.
 func (h *HashView) Set(field, value []byte, deadline int64) (created bool) {
 	h.home.Change()
-	if !h.large() && (len(field) > h.limits.HashListpackValue || len(value) > h.limits.HashListpackValue) {
+	if !h.large() {
+		if created, ok := h.setPacked(field, value, deadline); ok {
+			return created
+		}
 		h.convert()
 	}
-	if h.large() {
-		created = !h.dict.put(field, value, deadline)
-		h.dict.save()
-		return created
+	created = !h.dict.put(field, value, deadline)
+	h.dict.save()
+	return created
+}
+
+// setPacked is Set for a packed hash. ok is false when it must become a large one.
+func (h *HashView) setPacked(field, value []byte, deadline int64) (created, ok bool) {
+	if len(field) > h.limits.HashListpackValue || len(value) > h.limits.HashListpackValue {
+		return false, false
 	}
 	if deadline != 0 {
 		h.makeRoomForDeadlines()
@@ -96,12 +142,12 @@ func (h *HashView) Set(field, value []byte, deadline int64) (created bool) {
 	at, found := p.find(f)
 	old, size := 0, p.size(f, v, deadline)
 	if found {
-		_, _, _, old = p.entry(at)
-	} else if count, _ := h.count(); count >= h.limits.HashListpackEntries || len(p.root)+size > packedBytesMax {
-		h.convert()
-		h.dict.put(field, value, deadline)
-		h.dict.save()
-		return true
+		old = p.len(at)
+	} else if count, _ := h.count(); count >= h.limits.HashListpackEntries {
+		return false, false
+	}
+	if len(p.root)+size > packedBytesMax {
+		return false, false
 	}
 	if !found {
 		at += h.setCount(1)
@@ -109,7 +155,7 @@ func (h *HashView) Set(field, value []byte, deadline int64) (created bool) {
 	gap := h.splice(at, old, size)
 	p.pack(gap, f, v, deadline)
 	h.noteDeadline()
-	return !found
+	return !found, true
 }
 
 // Expire gives a field that is there another deadline, 0 for never.
@@ -141,7 +187,8 @@ func (h *HashView) Expire(field []byte, deadline int64) {
 // was there.
 func (h *HashView) Delete(field []byte) bool {
 	if h.large() {
-		c, at, found := h.dict.find(memberHash(field), ElementOf(field))
+		c := Cursor{tree: &h.dict.members}
+		at, found := h.dict.find(memberHash(field), ElementOf(field), &c)
 		if found {
 			h.home.Change()
 			h.dict.cut(&c, at)
@@ -184,6 +231,29 @@ func (h *HashView) Each(visit func(field, value Element, deadline int64) bool) {
 		}
 		at += size
 	}
+}
+
+// Reply answers all fields whose deadline has not come, or their values, or each
+// field and its value, one string after the other, and returns how many fields
+// there were.
+func (h *HashView) Reply(w *resp.Writer, fields, values bool) (n int) {
+	if h.large() {
+		return h.dict.reply(w, h.now, fields, values)
+	}
+	p := h.packed()
+	for rest := p.root[p.first:]; len(rest) > 0; {
+		alive := true
+		if p.deadlines {
+			alive = rest[0] == 0 || deadlineAt(rest[1:]) > h.now
+			rest = rest[whenBytes(rest):]
+		}
+		rest = rest[replyPacked(w, rest, alive && fields):]
+		rest = rest[replyPacked(w, rest, alive && values):]
+		if alive {
+			n++
+		}
+	}
+	return n
 }
 
 // At is the field of the given rank, from 0, in an order that stays until the

@@ -3,7 +3,10 @@ package object
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"hyperkv/resp"
 )
 
 // A hash against a map, under random changes, across its encodings.
@@ -140,6 +143,22 @@ func compareHash(t *testing.T, h *memberHome, l *Limits, now int64, model map[st
 		each[text] = true
 		return true
 	})
+	for _, want := range []struct{ fields, values bool }{{true, true}, {true, false}, {false, true}} {
+		var fast, slow resp.Writer
+		n := hash.Reply(&fast, want.fields, want.values)
+		hash.Each(func(field, value Element, _ int64) bool {
+			if want.fields {
+				field.Reply(&slow)
+			}
+			if want.values {
+				value.Reply(&slow)
+			}
+			return true
+		})
+		if n != alive || string(fast.Buf) != string(slow.Buf) {
+			t.Fatalf("Reply(%v) of %d fields is %.80q, want %.80q", want, n, fast.Buf, slow.Buf)
+		}
+	}
 	scanned := map[string]bool{}
 	for cursor := uint64(0); ; {
 		cursor = hash.Scan(cursor, 3, func(field, _ Element) { scanned[string(field.Append(nil))] = true })
@@ -205,6 +224,32 @@ func TestHashEncodings(t *testing.T) {
 	if h.deadline != 7 {
 		t.Error("the deadline is lost in the conversion")
 	}
+	// Packed at once, a hash is the same as field by field.
+	texts := func(words ...string) (all [][]byte) {
+		for _, word := range words {
+			all = append(all, []byte(word))
+		}
+		return all
+	}
+	pack := func(want bool, words ...string) {
+		t.Helper()
+		root, ok := PackHash(&l, texts(words...))
+		if ok != want {
+			t.Fatalf("%q is packed at once: %v", words, ok)
+		}
+		h := fresh()
+		hash := HashOf(h, &l, 0)
+		for i := 0; i < len(words); i += 2 {
+			hash.Set([]byte(words[i]), []byte(words[i+1]), 0)
+		}
+		if ok && string(root) != string(h.root) {
+			t.Fatalf("%q packs as %q, want %q", words, root, h.root)
+		}
+	}
+	pack(true, "a", "1", "", "", "3", "-77777")
+	pack(false, "a", "1", "b", "2", "a", "3")
+	pack(false, "a", "0123456789x")
+	pack(false, slices.Repeat([]string{"a", "b"}, packAtOnceMax+1)...)
 	// What a small hash costs beside its payload: a byte per string, and one.
 	h = fresh()
 	hash = HashOf(h, &l, 0)

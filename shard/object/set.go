@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"hyperkv/internal/invariant"
+	"hyperkv/resp"
 	"hyperkv/shard/ds"
 )
 
@@ -182,13 +183,32 @@ func (s *SetView) Add(member []byte) (added bool) {
 		}
 		s.spread()
 	default:
-		_, at, found := s.dict.get(member)
-		if found && !s.gone(at) {
-			return false
-		}
-		s.home.Change()
+		return s.addLarge(member, e)
 	}
 	s.dict.put(member, nil, 0)
+	s.changed()
+	return true
+}
+
+// addLarge is Add to a dict: one way down the tree tells whether the member is
+// there, and where it goes if not.
+func (s *SetView) addLarge(member []byte, e Element) (added bool) {
+	d := &s.dict
+	it := dictItem{hash: memberHash(member), member: e}
+	c := Cursor{tree: &d.members}
+	at, found := d.find(it.hash, e, &c)
+	if found {
+		old, _ := d.unpack(d.members.Leaf(c.Leaf())[at:])
+		if !s.gone(old.deadline) {
+			return false
+		}
+	}
+	s.home.Change()
+	if found || d.len() == 0 {
+		d.put(member, nil, 0)
+	} else {
+		d.replace(&c, at, 0, &it)
+	}
 	s.changed()
 	return true
 }
@@ -292,11 +312,17 @@ func (s *SetView) Remove(member []byte) (removed bool) {
 		}
 		return found
 	}
-	if !s.Has(member) {
+	d := &s.dict
+	c := Cursor{tree: &d.members}
+	at, found := d.find(memberHash(member), ElementOf(member), &c)
+	if !found {
+		return false
+	}
+	if old, _ := d.unpack(d.members.Leaf(c.Leaf())[at:]); s.gone(old.deadline) {
 		return false
 	}
 	s.home.Change()
-	s.dict.remove(member)
+	d.cut(&c, at)
 	s.changed()
 	return true
 }
@@ -311,6 +337,23 @@ func (s *SetView) Each(visit func(e Element) bool) {
 	s.dict.each(func(member, _ Element, deadline int64) bool {
 		return s.gone(deadline) || visit(member)
 	})
+}
+
+// Reply answers all members.
+func (s *SetView) Reply(w *resp.Writer) {
+	switch s.home.Encoding() {
+	case Intset:
+		ints := intset(s.home.Root())
+		for i := range ints.len() {
+			w.BulkInt(ints.at(i))
+		}
+	case Listpack:
+		for p := packedMembers(s.home.Root()); len(p) > 0; {
+			p = p[replyPacked(w, p, true):]
+		}
+	default:
+		s.dict.reply(w, s.now, true, false)
+	}
 }
 
 // Scan visits about count members from a cursor on, 0 for the start, and returns

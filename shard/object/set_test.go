@@ -296,7 +296,8 @@ func TestIntset(t *testing.T) {
 
 // Merges of sets of all forms against maps.
 func TestSetMerge(t *testing.T) {
-	for seed := range uint64(60) {
+	twins := colliding(300)
+	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		limits := DefaultLimits
 		if seed%4 == 0 {
@@ -308,7 +309,7 @@ func TestSetMerge(t *testing.T) {
 		m := MergeSets(sets)
 		now := int64(100)
 		for i := range sets {
-			size := []int{1, 5, 100, 1000, 5000}[r.IntN(5)]
+			size := []int{1, 5, 100, 700, 3000}[r.IntN(5)]
 			spread := size * (1 + r.IntN(4))
 			models[i] = modelSet{}
 			s := newSet(&homes[i], &limits, "1")
@@ -317,6 +318,9 @@ func TestSetMerge(t *testing.T) {
 				member := strconv.Itoa(r.IntN(spread))
 				if seed%3 != 0 {
 					member = randomText(r, spread)
+				}
+				if seed%6 == 5 && r.IntN(3) == 0 {
+					member = twins[r.IntN(len(twins))]
 				}
 				until := int64(0)
 				if seed%5 == 4 && r.IntN(4) == 0 {

@@ -44,21 +44,9 @@ func (m *SetMerge) Add(s *SetView) {
 	m.sources = append(m.sources, source)
 }
 
-// Bound is how many members the sets have together.
-func (m *SetMerge) Bound() (members int) {
-	for i := range m.sources {
-		members += m.sources[i].size
-	}
-	return members
-}
-
-// Visit is told a member, borrowed, and its hash, unless the merge is ByValue. It
-// returns false when it has seen enough.
+// Visit is told a member, borrowed, and its hash, if that is the order of the merge.
+// It returns false when it has seen enough.
 type Visit func(e Element, hash uint32) bool
-
-// ByValue tells whether members come in the order of their values, and not in that
-// of their hashes.
-func (m *SetMerge) ByValue() bool { return m.byValue }
 
 // Intersect visits the members that all sets have.
 func (m *SetMerge) Intersect(visit Visit) {
@@ -82,7 +70,7 @@ next:
 				continue next
 			}
 		}
-		if !visit(lead.member, uint32(lead.key)) {
+		if !visit(lead.member(), uint32(lead.key)) {
 			return
 		}
 		lead.next()
@@ -103,7 +91,7 @@ next:
 				continue next
 			}
 		}
-		if !visit(first.member, uint32(first.key)) {
+		if !visit(first.member(), uint32(first.key)) {
 			return
 		}
 	}
@@ -123,12 +111,12 @@ func (m *SetMerge) Unite(visit Visit) {
 	}
 	for len(heap) > 0 {
 		least := heap[0]
-		member, key := least.member, least.key
+		member, key := least.member(), least.key
 		if !visit(member, uint32(key)) {
 			return
 		}
 		// Whoever else has it comes up next.
-		for len(heap) > 0 && heap[0].key == key && heap[0].member.Is(member) {
+		for len(heap) > 0 && heap[0].key == key && heap[0].member().Is(member) {
 			if heap[0].next(); !heap[0].valid {
 				last := len(heap) - 1
 				heap[0] = heap[last]
@@ -208,38 +196,55 @@ type setCursor struct {
 	at      int
 	now     int64
 
-	// The current member. Keys have the order of the merge; different members have
-	// different ones unless their hashes are equal.
-	valid  bool
-	key    uint64
-	member Element
+	// The current member is there, and this is its place in the order of the merge.
+	// Different members have different keys unless their hashes are equal.
+	valid bool
+	key   uint64
 }
 
 // valueKey puts integers into the order of keys.
 func valueKey(n int64) uint64 { return uint64(n) ^ 1<<63 }
 
-// load finds out about the current member.
+// load finds out about the current member. It does not look at its text, which
+// is not needed as long as keys differ.
 func (c *setCursor) load() {
 	switch {
 	case c.isLarge:
 		for c.valid = c.large.valid(); c.valid; c.valid = c.large.valid() {
-			if it := c.large.item(); it.deadline == 0 || it.deadline > c.now {
-				c.key, c.member = uint64(it.hash), it.member
+			p := c.large.rest
+			if word := binary.LittleEndian.Uint32(p); word&expires == 0 || deadlineAt(p[hashBytes:]) > c.now {
+				c.key = uint64(word &^ expires)
 				return
 			}
 			c.large.next()
 		}
 	case c.ints != nil:
 		if c.valid = c.at < c.ints.len(); c.valid {
-			n := c.ints.at(c.at)
-			c.key, c.member = valueKey(n), IntElement(n)
+			c.key = valueKey(c.ints.at(c.at))
 		}
 	default:
 		if c.valid = c.at < len(c.items); c.valid {
-			it := &c.items[c.at]
-			c.key, c.member = uint64(it.hash), it.Element
+			c.key = uint64(c.items[c.at].hash)
 		}
 	}
+}
+
+// member is the current member, borrowed.
+func (c *setCursor) member() Element {
+	switch {
+	case c.isLarge:
+		return c.large.member()
+	case c.ints != nil:
+		return IntElement(c.ints.at(c.at))
+	}
+	return c.items[c.at].Element
+}
+
+// packed is the current member of a dict as it is packed. Equal members are packed
+// equally.
+func (c *setCursor) packed() []byte {
+	p := c.large.rest[memberAt(c.large.rest):]
+	return p[:packedLen(p)]
 }
 
 // next moves to the next member.
@@ -254,13 +259,17 @@ func (c *setCursor) next() {
 
 // compare orders cursors by their members.
 func (c *setCursor) compare(other *setCursor) int {
-	switch {
-	case c.key != other.key:
+	if c.key != other.key {
 		return cmp.Compare(c.key, other.key)
-	case c.member.Is(other.member):
+	}
+	if c.isLarge && other.isLarge && string(c.packed()) == string(other.packed()) {
 		return 0
 	}
-	return c.member.Compare(other.member)
+	a, b := c.member(), other.member()
+	if a.Is(b) {
+		return 0
+	}
+	return a.Compare(b)
 }
 
 // follow moves forward to the first member that is not before that of another
@@ -284,6 +293,17 @@ const walkMax = 8
 // seek moves forward to the first member whose key is not below the given one.
 func (c *setCursor) seek(key uint64) {
 	if c.isLarge {
+		// Most often it is in the same leaf. The last item of that is left to the dict.
+		p := c.large.rest
+		for uint64(binary.LittleEndian.Uint32(p)&^expires) < key {
+			at := memberAt(p)
+			at += packedLen(p[at:])
+			if at == len(p) {
+				break
+			}
+			p = p[at:]
+		}
+		c.large.rest = p
 		c.large.seek(uint32(key))
 		c.load()
 		return
@@ -315,11 +335,18 @@ func (c *setCursor) seek(key uint64) {
 type SetResult struct {
 	limits  *Limits
 	byValue bool
-	items   []byte // hash 4 │ packed member, as in a dict
+	chunks  [][]byte // of items, as in a dict: hash 4 │ packed member
 	count   int
 	longest int // text
 	ints    bool
 }
+
+// The members are kept in chunks, because one piece would have to be copied again
+// and again while it grows.
+const (
+	chunkFirst = 1 << 10
+	chunkMax   = 64 << 10
+)
 
 // NewSetResult collects what a merge visits.
 func NewSetResult(l *Limits, m *SetMerge) SetResult {
@@ -328,8 +355,18 @@ func NewSetResult(l *Limits, m *SetMerge) SetResult {
 
 // Add is a Visit.
 func (r *SetResult) Add(e Element, hash uint32) bool {
-	r.items = append(r.items, byte(hash), byte(hash>>8), byte(hash>>16), byte(hash>>24))
-	r.items = e.AppendPacked(r.items)
+	size := hashBytes + e.PackedSize()
+	last := len(r.chunks) - 1
+	if last < 0 || cap(r.chunks[last])-len(r.chunks[last]) < size {
+		room := chunkFirst
+		if last >= 0 {
+			room = min(2*cap(r.chunks[last]), chunkMax)
+		}
+		r.chunks = append(r.chunks, make([]byte, 0, max(room, size)))
+		last++
+	}
+	chunk := binary.LittleEndian.AppendUint32(r.chunks[last], hash)
+	r.chunks[last] = e.AppendPacked(chunk)
 	r.count++
 	r.ints = r.ints && e.isInt
 	r.longest = max(r.longest, e.Len())
@@ -339,13 +376,15 @@ func (r *SetResult) Add(e Element, hash uint32) bool {
 // Len is how many members there are.
 func (r *SetResult) Len() int { return r.count }
 
-// each visits the members until visit says false.
+// each visits the members, and the items that they are kept as.
 func (r *SetResult) each(visit func(e Element, item []byte)) {
-	for p := r.items; len(p) > 0; {
-		e, size := Unpack(p[hashBytes:])
-		size += hashBytes
-		visit(e, p[:size])
-		p = p[size:]
+	for _, p := range r.chunks {
+		for len(p) > 0 {
+			e, size := Unpack(p[hashBytes:])
+			size += hashBytes
+			visit(e, p[:size])
+			p = p[size:]
+		}
 	}
 }
 
@@ -378,7 +417,7 @@ func (r *SetResult) intset() []byte {
 }
 
 func (r *SetResult) listpack() []byte {
-	root := make([]byte, 0, len(r.items))
+	root := make([]byte, 0, len(r.chunks)*chunkFirst)
 	root = binary.AppendUvarint(root, uint64(r.count))
 	r.each(func(_ Element, item []byte) { root = append(root, item[hashBytes:]...) })
 	return root
