@@ -52,7 +52,7 @@ var Rules = []Rule{
 	{"PEXPIRETIME", Near, 500, "relative deadlines start at the moment of the command"},
 	{"KEYS", Unordered, 0, "the order of keys is nobody's promise"},
 	{"SCAN", Cursor, 0, "the order of keys is nobody's promise"},
-	{"ZSCAN", Shape, 0, "the order of members is nobody's promise"},
+	{"ZSCAN", Cursor, 0, "the order of members is nobody's promise"},
 	{"ZRANDMEMBER", Shape, 0, "it is random"},
 	{"RANDOMKEY", Shape, 0, "it is random"},
 	{"DBSIZE", Swept, 0, "Redis counts a key that has expired until it meets it"},

@@ -90,7 +90,7 @@ var (
 	ranks      = []string{"1", "1", "2", "3", "-1", "-1", "-2", "9", "0", "9223372036854775807", "-9223372036854775808", "x"}
 	maxLens    = []string{"1", "2", "3", "5", "0", "1000", "9223372036854775807", "-1", "x"}
 	types      = []string{"string", "list", "STRING", "nosuch", ""}
-	textBounds = []string{"-", "+", "[b", "(b", "[", "(", "[member:1", "(member:2", "", "b", "+x", "-\x00"}
+	textBounds = []string{"-", "+", "", "b", "+x", "-\x00", "]a"} // what lies between texts is undefined unless all scores are equal
 	protocols  = []string{"2", "3", "1", "4", "x", "", "-3"}
 )
 
