@@ -149,8 +149,9 @@ type KeySpec struct {
 	Keyword string
 	From    int
 	// Last is the position of the last key relative to First, or from the end
-	// when negative; Step is the distance between keys.
-	Last, Step int
+	// when negative; Step is the distance between keys. With Limit only the first
+	// 1/Limit of the arguments up to Last are keys.
+	Last, Step, Limit int
 	// KeyNum, with Counted, is the position relative to First of the argument
 	// that counts the keys; FirstKey is where they start, relative to First.
 	Counted          bool
@@ -208,6 +209,9 @@ func (k *KeySpec) positions(args [][]byte, to []int) []int {
 	last := first + k.Last
 	if k.Last < 0 {
 		last = len(args) + k.Last
+	}
+	if k.Limit > 1 {
+		last = first + (last-first+1)/k.Limit - 1
 	}
 	for at := first; at <= last && at < len(args); at += max(k.Step, 1) {
 		to = append(to, at)

@@ -191,7 +191,8 @@ func (p *syntaxParser) argument() (arg Argument, repeated bool, err error) {
 		return arg, false, err
 	}
 	if !p.atValue() {
-		return Argument{Name: strings.ToLower(t), Type: "pure-token", Display: strings.ToLower(t), Token: t}, false, nil
+		name := tokenName(t)
+		return Argument{Name: name, Type: "pure-token", Display: name, Token: t}, false, nil
 	}
 	arg = value(p.peek())
 	p.at++
@@ -340,6 +341,21 @@ func isToken(word string) bool {
 		return false
 	}
 	return strings.ToUpper(word) == word && strings.ContainsAny(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ=~*\"'<>$")
+}
+
+// tokenName is what a token is called; those that are no words have Redis' names.
+func tokenName(token string) string {
+	switch token {
+	case "=":
+		return "equal"
+	case "~":
+		return "approximately"
+	case "*":
+		return "auto-id"
+	case "$":
+		return "new-id"
+	}
+	return strings.ToLower(token)
 }
 
 func value(word string) Argument {

@@ -11,6 +11,7 @@ import (
 	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
 	"hyperkv/engine/sets"
+	"hyperkv/engine/streams"
 	"hyperkv/engine/strings"
 	"hyperkv/engine/zsets"
 )
@@ -27,6 +28,7 @@ func Families() []engine.Family {
 		hyperloglog.Family,
 		geo.Family,
 		keys.Family,
+		streams.Family,
 		server.Family,
 		connection.Family,
 		engine.Transactions,

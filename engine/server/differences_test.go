@@ -45,6 +45,15 @@ var differences = byPlace(map[string][]string{
 		"client|setname tips", "config|resetstat tips", "config|rewrite tips", "latency|reset tips", "msetnx tips",
 		"randomkey tips", "scan tips",
 	},
+	"Redis 7.2 gave arguments of streams other names": {
+		"xadd names", "xclaim names", "xgroup|create names", "xgroup|createconsumer names", "xgroup|delconsumer names",
+		"xgroup|destroy names", "xgroup|setid names", "xinfo|consumers names", "xinfo|stream names", "xreadgroup names",
+		"xsetid names", "xtrim names",
+	},
+	"Redis 7.2 and 8.2 added to the commands on streams": {
+		"xadd arguments", "xadd history", "xinfo|consumers history", "xinfo|stream arguments", "xinfo|stream history",
+		"xtrim arguments", "xtrim history",
+	},
 	"the session shows EXEC to monitors itself": {
 		"exec flags",
 	},

@@ -72,7 +72,7 @@ func writeKeySpec(w *resp.Writer, k *engine.KeySpec) {
 	w.BulkString("keystep")
 	w.Int(int64(k.Step))
 	w.BulkString("limit")
-	w.Int(0)
+	w.Int(int64(k.Limit))
 }
 
 // plainRange says that a specification is no more than positions.

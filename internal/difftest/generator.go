@@ -142,22 +142,26 @@ func (g *generator) command(conn int) []string {
 // damage makes arguments wrong: too few, too many, out of place or of the wrong
 // kind. The name of the command stays.
 func (g *generator) damage(args []string) []string {
+	word := pick(g, words)
+	if word == "*" && args[0] == "XADD" {
+		word = "x" // an ID of the server's own would be its clock's
+	}
 	if len(args) == 1 {
-		return append(args, pick(g, words))
+		return append(args, word)
 	}
 	i := 1 + g.rand.IntN(len(args)-1)
 	switch g.rand.IntN(5) {
 	case 0:
 		return args[:i]
 	case 1:
-		return append(args, pick(g, words))
+		return append(args, word)
 	case 2:
 		return append(args, args[i])
 	case 3:
 		j := 1 + g.rand.IntN(len(args)-1)
 		args[i], args[j] = args[j], args[i]
 	default:
-		args[i] = pick(g, words)
+		args[i] = word
 	}
 	return args
 }
