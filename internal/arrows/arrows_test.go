@@ -45,6 +45,7 @@ var allowed = []struct {
 	{"internal/clock", nil},
 	{"internal/invariant", nil},
 	{"internal/glob", nil},
+	{"internal/rdb", nil},
 	{"internal/config", []string{"internal/glob"}},
 	// The tools of tests know the protocol and nothing of what they test.
 	{"internal/testkit", []string{"resp", "internal/invariant"}},
