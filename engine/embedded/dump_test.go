@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"hyperkv/engine"
+	"hyperkv/internal/difftest"
 	"hyperkv/internal/rdb"
 	"hyperkv/internal/testkit"
 	"hyperkv/resp"
@@ -360,6 +362,58 @@ func TestDumpMutants(t *testing.T) {
 		}
 	}
 	t.Logf("%d payloads were refused, %d taken", refused, taken)
+}
+
+// What RESTORE and SORT record makes the same keys again.
+func TestDumpEffects(t *testing.T) {
+	families := []difftest.Family{
+		difftest.Dumps, difftest.Sorting, difftest.Generic, difftest.Expiry, difftest.Transactions,
+	}
+	everything := func(l *lab) (all []string) {
+		c := l.client(t)
+		defer c.Close()
+		mustDo(t, c, "HELLO", "2")
+		for db := range 16 {
+			mustDo(t, c, "SELECT", strconv.Itoa(db))
+			for _, line := range contents(t, c) {
+				all = append(all, strconv.Itoa(db)+" "+line)
+			}
+			for _, e := range mustDo(t, c, "KEYS", "*").Elems {
+				key := e.Text()
+				all = append(all, key+" until "+mustDo(t, c, "PEXPIRETIME", key).String()+", "+mustDo(t, c, "OBJECT", "ENCODING", key).Text())
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	for seed := range uint64(less(30)) {
+		steps, err := difftest.Steps(seed, families, time.UnixMilli(epoch), 300)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := newLab(t, 3, epoch)
+		clients := []*engine.Client{l.client(t), l.client(t)}
+		for _, st := range steps {
+			if _, err := clients[st.Conn].Do(st.Args...); err != nil {
+				t.Fatalf("%q: %v", st.Args, err)
+			}
+			l.clock.Advance(st.Fuse)
+		}
+		for _, c := range clients {
+			c.Close()
+		}
+		want := everything(l)
+		other := newLab(t, 2, 1)
+		l.record.mu.Lock()
+		other.replay(t, l.record.units)
+		l.record.mu.Unlock()
+		other.clock.Set(l.clock.NowMillis())
+		if have := everything(other); !slices.Equal(have, want) {
+			t.Errorf("seed %d: after the replay\n%.2000q\nbefore\n%.2000q", seed, have, want)
+		}
+		other.Close()
+		l.Close()
+	}
 }
 
 // mutate changes a payload in a place or two and makes its checksum right.

@@ -12,8 +12,10 @@ import (
 type Writer struct {
 	out io.Writer // nil when everything stays in buf
 	buf []byte
-	sum uint64 // of what has left buf
-	err error
+	// past is how much has left buf, and sum its checksum.
+	past int64
+	sum  uint64
+	err  error
 
 	// newest is the version that whoever reads this is taken to know. What has no
 	// form in it is written in the one that it needs.
@@ -47,6 +49,7 @@ func (w *Writer) Flush() error {
 		return w.err
 	}
 	w.sum = Checksum(w.sum, w.buf)
+	w.past += int64(len(w.buf))
 	_, w.err = w.out.Write(w.buf)
 	w.buf = w.buf[:0]
 	return w.err
@@ -175,6 +178,9 @@ func (w *Writer) Payload() []byte {
 	w.buf = binary.LittleEndian.AppendUint64(w.buf, Checksum(0, w.buf))
 	return w.buf
 }
+
+// Len is how many bytes were written so far.
+func (w *Writer) Len() int64 { return w.past + int64(len(w.buf)) }
 
 // Version is the version that the types written so far need.
 func (w *Writer) Version() int { return w.needed }
