@@ -65,6 +65,9 @@ type Command struct {
 	Find func(args [][]byte) ([]int, error)
 	// Scope of a command without keys that works on data.
 	Scope Scope
+	// Wide, if set, says that arguments lead to keys that they do not name, so that
+	// the command needs all shards.
+	Wide func(args [][]byte) bool
 
 	// Run is the body of a command on keys. Session is the body of a command
 	// that belongs to the session. Exactly one is set, none on a container.
@@ -149,12 +152,16 @@ type KeySpec struct {
 	Keyword string
 	From    int
 	// Last is the position of the last key relative to First, or from the end
-	// when negative; Step is the distance between keys.
-	Last, Step int
+	// when negative; Step is the distance between keys. With Limit only the first
+	// 1/Limit of the arguments up to Last are keys.
+	Last, Step, Limit int
 	// KeyNum, with Counted, is the position relative to First of the argument
 	// that counts the keys; FirstKey is where they start, relative to First.
 	Counted          bool
 	KeyNum, FirstKey int
+	// Unknown says that nobody can tell from the arguments' places; Notes why.
+	Unknown bool
+	Notes   string
 }
 
 // OneKey is the specification of a command with a single key behind its name.
@@ -182,6 +189,9 @@ func CountedKeys(position int, access string) []KeySpec {
 
 // positions appends where the keys of args are. It tolerates any arguments.
 func (k *KeySpec) positions(args [][]byte, to []int) []int {
+	if k.Unknown {
+		return to
+	}
 	first := k.First
 	if k.Keyword != "" {
 		first = k.findKeyword(args)
@@ -208,6 +218,9 @@ func (k *KeySpec) positions(args [][]byte, to []int) []int {
 	last := first + k.Last
 	if k.Last < 0 {
 		last = len(args) + k.Last
+	}
+	if k.Limit > 1 {
+		last = first + (last-first+1)/k.Limit - 1
 	}
 	for at := first; at <= last && at < len(args); at += max(k.Step, 1) {
 		to = append(to, at)

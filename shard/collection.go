@@ -20,8 +20,18 @@ type Collection struct {
 	database int
 	hash     uint64
 	key      []byte
-	changed  bool
+	changed  told
 }
+
+// told says who was told that a collection changes.
+type told uint8
+
+const (
+	toldWatchers told = 1 << iota
+	toldWaiters
+	toldOthers // everybody else, who is always told
+	toldAll    = toldWatchers | toldWaiters | toldOthers
+)
 
 // collectionsMax is how many collections a call keeps open; the next one reuses
 // the memory of the one opened first.
@@ -32,15 +42,34 @@ func (v *Collection) Key() []byte { return v.key }
 
 // Change implements object.Home: the mutation path of whatever happens to the
 // collection from here on.
-func (v *Collection) Change() {
-	if v.changed {
+func (v *Collection) Change() { v.tell(toldAll) }
+
+// ChangeFor implements object.SelectiveHome: Change for what may be nothing to
+// those who watch the key, or to those who wait for it.
+func (v *Collection) ChangeFor(watchers, waiters bool) {
+	whom := toldOthers
+	if watchers {
+		whom |= toldWatchers
+	}
+	if waiters {
+		whom |= toldWaiters
+	}
+	v.tell(whom)
+}
+
+func (v *Collection) tell(whom told) {
+	fresh := whom &^ v.changed
+	if fresh == 0 {
 		return
 	}
-	v.changed = true
+	v.changed |= fresh
 	if v.call != nil {
 		v.call.changes++
 	}
-	v.shard.apply(v.database, v.hash, &mutation{op: opEdit, key: v.key, entry: v.Entry()}, 0)
+	v.shard.apply(v.database, v.hash, &mutation{
+		op: opEdit, key: v.key, entry: v.Entry(),
+		unwatched: fresh&toldWatchers == 0, unawaited: fresh&toldWaiters == 0,
+	}, 0)
 }
 
 // SetMemberDeadline implements object.Home.
@@ -103,7 +132,7 @@ func (d DB) Create(key []byte, t object.Type, e object.Encoding, root []byte, de
 	invariant.Assert(t != object.String && t != object.None, "a collection that is none")
 	entry := d.mutate(mutation{op: opPutValue, key: key, typ: t, encoding: e, value: root, deadline: deadline})
 	v := d.OpenEntry(key, entry)
-	v.changed = true
+	v.changed = toldAll
 	return v
 }
 

@@ -130,7 +130,7 @@ func (d DB) asExpiry(v *Collection, remove func(s *Shard) bool) (dropped bool) {
 		return false
 	}
 	call, changed := v.call, v.changed
-	v.call, v.changed = nil, false
+	v.call, v.changed = nil, 0
 	dropped = remove(v.shard)
 	v.call, v.changed = call, changed
 	return dropped

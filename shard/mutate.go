@@ -38,6 +38,9 @@ type mutation struct {
 	// unseen says that the key reads as it did: only its encoding is another. A
 	// replay has to see it, a watcher has not.
 	unseen bool
+	// unwatched says that those who watch the key are not told, unawaited that it
+	// cannot end a wait.
+	unwatched, unawaited bool
 }
 
 func (d DB) mutate(m mutation) keyspace.Entry { return d.mutateInto(&m) }
@@ -61,7 +64,7 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 		invariant.Assert(s.turn.Load() != turnFree, "a key changed without its shard's turn")
 	}
 	db := s.databaseForWrite(database)
-	if s.watched.any() && !m.unseen {
+	if s.watched.any() && !m.unseen && !m.unwatched {
 		// Before the change, because m.key may be borrowed from the record.
 		if m.op == opExpire {
 			s.watched.expired(database, m.key)
@@ -69,7 +72,7 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 			s.watched.touch(database, m.key)
 		}
 	}
-	if s.waiting.any() {
+	if s.waiting.any() && !m.unawaited {
 		s.waiting.note(database, m.key)
 	}
 	switch m.op {

@@ -11,6 +11,8 @@ import (
 	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
 	"hyperkv/engine/sets"
+	"hyperkv/engine/sorting"
+	"hyperkv/engine/streams"
 	"hyperkv/engine/strings"
 	"hyperkv/engine/zsets"
 )
@@ -27,6 +29,8 @@ func Families() []engine.Family {
 		hyperloglog.Family,
 		geo.Family,
 		keys.Family,
+		sorting.Family,
+		streams.Family,
 		server.Family,
 		connection.Family,
 		engine.Transactions,

@@ -11,6 +11,7 @@ var differences = byPlace(map[string][]string{
 		"geosearchstore names", "hello names", "hmset names", "hset names", "lcs names", "mset names", "msetnx names",
 		"script|flush names", "set names", "shutdown names", "zadd names", "zrange names", "zrangebylex names",
 		"zrangebyscore names", "zrangestore names", "zrevrangebylex names", "zrevrangebyscore names",
+		"sort names", "sort_ro names",
 	},
 	"Redis 7.2 describes the arguments better": {
 		"client|kill arguments", "client|list arguments", "command|getkeys arguments", "command|getkeys names",
@@ -44,6 +45,15 @@ var differences = byPlace(map[string][]string{
 	"Redis 7.2 and later give the tips": {
 		"client|setname tips", "config|resetstat tips", "config|rewrite tips", "latency|reset tips", "msetnx tips",
 		"randomkey tips", "scan tips",
+	},
+	"Redis 7.2 gave arguments of streams other names": {
+		"xadd names", "xclaim names", "xgroup|create names", "xgroup|createconsumer names", "xgroup|delconsumer names",
+		"xgroup|destroy names", "xgroup|setid names", "xinfo|consumers names", "xinfo|stream names", "xreadgroup names",
+		"xsetid names", "xtrim names",
+	},
+	"Redis 7.2 and 8.2 added to the commands on streams": {
+		"xadd arguments", "xadd history", "xinfo|consumers history", "xinfo|stream arguments", "xinfo|stream history",
+		"xtrim arguments", "xtrim history",
 	},
 	"the session shows EXEC to monitors itself": {
 		"exec flags",

@@ -2,6 +2,7 @@ package difftest
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -142,22 +143,26 @@ func (g *generator) command(conn int) []string {
 // damage makes arguments wrong: too few, too many, out of place or of the wrong
 // kind. The name of the command stays.
 func (g *generator) damage(args []string) []string {
+	word := pick(g, words)
+	if word == "*" && args[0] == "XADD" {
+		word = "x" // an ID of the server's own would be its clock's
+	}
 	if len(args) == 1 {
-		return append(args, pick(g, words))
+		return append(args, word)
 	}
 	i := 1 + g.rand.IntN(len(args)-1)
 	switch g.rand.IntN(5) {
 	case 0:
 		return args[:i]
 	case 1:
-		return append(args, pick(g, words))
+		return append(args, word)
 	case 2:
 		return append(args, args[i])
 	case 3:
 		j := 1 + g.rand.IntN(len(args)-1)
 		args[i], args[j] = args[j], args[i]
 	default:
-		args[i] = pick(g, words)
+		args[i] = word
 	}
 	return args
 }
@@ -181,6 +186,9 @@ func fuse(args []string, base int64) (wait time.Duration, ok bool) {
 		unit, from, absolute = time.Second, 2, true
 	case "PEXPIREAT":
 		unit, from, absolute = time.Millisecond, 2, true
+	case "RESTORE":
+		unit, from = time.Millisecond, 2
+		absolute = slices.ContainsFunc(args, func(arg string) bool { return strings.EqualFold(arg, "ABSTTL") })
 	case "SET", "GETEX":
 		return fuseOfOptions(args, base)
 	default:

@@ -27,6 +27,12 @@ const (
 	// Near lets integers of at least 1 differ by Delta.
 	Near
 
+	// Idle lets the third integers of an array's rows, as of XPENDING, differ by Delta.
+	Idle
+
+	// Info leaves the integers behind "radix-tree-nodes" and "consumers" alone.
+	Info
+
 	// Unordered compares the elements as a multiset.
 	Unordered
 
@@ -61,6 +67,7 @@ var Rules = []Rule{
 	{"OBJECT FREQ", Shape, 0, "the counter is probabilistic"},
 	{"HELLO", Shape, 0, "version, name and client id are the server's own"},
 	{"CLIENT ID", Shape, 0, "ids are the server's own"},
+	{"DUMP", Shape, 0, "a value has several forms, and forms have versions"},
 	{"SMEMBERS", Unordered, 0, "sets have no order"},
 	{"SINTER", Unordered, 0, "sets have no order"},
 	{"SUNION", Unordered, 0, "sets have no order"},
@@ -68,6 +75,10 @@ var Rules = []Rule{
 	{"SRANDMEMBER", Shape, 0, "it is random"},
 	{"SSCAN", Cursor, 0, "sets have no order"},
 	{"HGETALL", Unordered, 0, "hashes have no order"},
+	{"XINFO STREAM", Info, 0, "blocks are not in a radix tree"},
+	{"XINFO GROUPS", Info, 0, "since Redis 7.2 a consumer is made even if it claims nothing"},
+	{"XGROUP CREATECONSUMER", Shape, 0, "since Redis 7.2 a consumer is made even if it claims nothing"},
+	{"XPENDING", Idle, 500, "the clocks and the moments of the commands differ"},
 }
 
 func init() {
@@ -111,6 +122,12 @@ func (r Rule) agree(a, b resp.Value) bool {
 		if a.Kind == resp.KindInt && b.Kind == resp.KindInt && a.Int > 0 && b.Int > 0 {
 			return a.Int-b.Int <= r.Delta && b.Int-a.Int <= r.Delta
 		}
+	case Idle:
+		if isAggregate(a) && sameHead(a, b) {
+			return sameRows(a, b, r.Delta)
+		}
+	case Info:
+		return identical(withoutCounts(a), withoutCounts(b))
 	case Unordered:
 		if isAggregate(a) && isAggregate(b) {
 			return sameHead(a, b) && sameMultiset(groups(a), groups(b))
@@ -124,6 +141,40 @@ func (r Rule) agree(a, b resp.Value) bool {
 	case Same, Swept:
 	}
 	return identical(a, b)
+}
+
+// sameRows compares rows but for the third integer of each, which is a duration.
+func sameRows(a, b resp.Value, delta int64) bool {
+	for i := range a.Elems {
+		x, y := a.Elems[i], b.Elems[i]
+		if len(x.Elems) == 4 && sameHead(x, y) && x.Elems[2].Kind == resp.KindInt && y.Elems[2].Kind == resp.KindInt {
+			if d := x.Elems[2].Int - y.Elems[2].Int; d > delta || -d > delta {
+				return false
+			}
+			x.Elems, y.Elems = slices.Clone(x.Elems), slices.Clone(y.Elems)
+			x.Elems[2], y.Elems[2] = resp.Value{}, resp.Value{}
+		}
+		if !identical(x, y) {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutCounts is a reply of XINFO without the integers that Info leaves alone.
+func withoutCounts(v resp.Value) resp.Value {
+	v.Elems = slices.Clone(v.Elems)
+	for i := range v.Elems {
+		if i > 0 && v.Elems[i].Kind == resp.KindInt {
+			if name := v.Elems[i-1].Text(); name == "radix-tree-nodes" || name == "consumers" {
+				v.Elems[i] = resp.Value{}
+			}
+		}
+		if isAggregate(v.Elems[i]) {
+			v.Elems[i] = withoutCounts(v.Elems[i])
+		}
+	}
+	return v
 }
 
 // identical compares values that were decoded from replies.
@@ -248,6 +299,9 @@ var newerErrors = []struct{ command, text string }{
 	{"BITPOS", "ERR "},
 	{"LPOS", "ERR value is out of range"},
 	{"HELLO", "ERR "},
+	{"XREAD", "ERR Unbalanced "},
+	{"XREADGROUP", "ERR Unbalanced "},
+	{"XREADGROUP", "ERR The + ID "},
 	{"HSCAN", "ERR invalid cursor"},
 }
 
@@ -256,6 +310,9 @@ var newerErrors = []struct{ command, text string }{
 func newer(args []string, ours, reference resp.Value) bool {
 	if len(args) == 0 {
 		return false
+	}
+	if strings.EqualFold(args[0], "XREAD") && slices.Contains(args, "+") && reference.Err() != nil {
+		return true // the last entry, since 7.4
 	}
 	if err := ours.Err(); err != nil {
 		for _, e := range newerErrors {
@@ -273,8 +330,43 @@ func newer(args []string, ours, reference resp.Value) bool {
 	if len(args) == 3 && strings.EqualFold(args[0], "OBJECT") && reference.Text() == "hashtable" {
 		return ours.Text() == "listpack" || ours.Text() == "intset"
 	}
+	if strings.HasPrefix(strings.ToUpper(args[0]), "SORT") && isAggregate(ours) && sameHead(ours, reference) {
+		return unsortedSet(args) || equalUpToZero(ours, reference)
+	}
+	// Redis 7.0 does not forget that some number was out of range, and takes the next
+	// one that it sorts by for it.
+	if err := reference.Err(); err != nil && strings.HasPrefix(strings.ToUpper(args[0]), "SORT") {
+		return strings.HasPrefix(err.Error(), "ERR One or more scores")
+	}
 	// BITCOUNT key start, without an end.
 	return strings.EqualFold(args[0], "BITCOUNT") && len(args) == 3 && reference.Err() != nil
+}
+
+// equalUpToZero compares the elements as Redis does that it sorts as texts: up to
+// their first zero byte. HyperKV looks further.
+func equalUpToZero(a, b resp.Value) bool {
+	for i := range a.Elems {
+		x, _, _ := bytes.Cut(a.Elems[i].Str, []byte{0})
+		y, _, _ := bytes.Cut(b.Elems[i].Str, []byte{0})
+		if a.Elems[i].Kind != b.Elems[i].Kind || !bytes.Equal(x, y) {
+			return false
+		}
+	}
+	return true
+}
+
+// unsortedSet says that a command is a SORT of what may be a set by nothing: its
+// order is nobody's promise, nor is which elements a LIMIT leaves.
+func unsortedSet(args []string) bool {
+	if len(args) < 4 || strings.Contains(args[1], "list") || strings.Contains(args[1], "zset") {
+		return false
+	}
+	for i, arg := range args[2 : len(args)-1] {
+		if strings.EqualFold(arg, "BY") && !strings.Contains(args[i+3], "*") {
+			return true
+		}
+	}
+	return false
 }
 
 // sameError compares the texts of errors. Redis repeats control bytes of a client's

@@ -25,6 +25,13 @@ type Home interface {
 	SetMemberDeadline(at int64)
 }
 
+// A SelectiveHome is a Home that can be told of a change which is nothing to those
+// who watch the key, or to those who wait for it, as Redis' streams have them.
+type SelectiveHome interface {
+	Home
+	ChangeFor(watchers, waiters bool)
+}
+
 // Limits are the sizes up to which collections are kept packed, and the sizes of
 // their nodes: Redis' settings of the same names. A Limits is immutable.
 type Limits struct {
@@ -93,7 +100,7 @@ func (r *Remains) Free(budget int) (more bool) {
 	for r.count > 0 {
 		t := &r.trees[r.count-1]
 		if r.kind == Stream && r.count == streamTrees {
-			freeGroups(t) // what the leaves of this one refer to
+			budget = freeGroups(t, budget)
 		}
 		for t.depth > 0 {
 			if budget <= 0 {
@@ -127,6 +134,9 @@ func NodeBytes(t Type, e Encoding, root []byte, nodes *ds.Arena) (bytes int) {
 	for i := range treesOf(t, e) {
 		tree := LoadTree(nodes, root[i*TreeStateBytes:])
 		bytes += tree.Bytes()
+		if t == Stream && i == streamTrees-1 {
+			bytes += groupsBytes(&tree)
+		}
 	}
 	return bytes
 }
