@@ -65,6 +65,9 @@ type Command struct {
 	Find func(args [][]byte) ([]int, error)
 	// Scope of a command without keys that works on data.
 	Scope Scope
+	// Wide, if set, says that arguments lead to keys that they do not name, so that
+	// the command needs all shards.
+	Wide func(args [][]byte) bool
 
 	// Run is the body of a command on keys. Session is the body of a command
 	// that belongs to the session. Exactly one is set, none on a container.
@@ -156,6 +159,9 @@ type KeySpec struct {
 	// that counts the keys; FirstKey is where they start, relative to First.
 	Counted          bool
 	KeyNum, FirstKey int
+	// Unknown says that nobody can tell from the arguments' places; Notes why.
+	Unknown bool
+	Notes   string
 }
 
 // OneKey is the specification of a command with a single key behind its name.
@@ -183,6 +189,9 @@ func CountedKeys(position int, access string) []KeySpec {
 
 // positions appends where the keys of args are. It tolerates any arguments.
 func (k *KeySpec) positions(args [][]byte, to []int) []int {
+	if k.Unknown {
+		return to
+	}
 	first := k.First
 	if k.Keyword != "" {
 		first = k.findKeyword(args)

@@ -79,6 +79,11 @@ func (x *crossingScratch) include(e *Engine, c *Command, args [][]byte) error {
 		}
 		return nil
 	}
+	if c.Wide != nil && c.Wide(args) {
+		for i := range x.taken {
+			x.taken[i] = true
+		}
+	}
 	from := len(x.keys)
 	if c.Find != nil {
 		found, err := c.Find(args)

@@ -27,6 +27,7 @@ type Argument struct {
 //
 //	key                      a value; the type follows from the name (see typeOf)
 //	name:integer             a value with its type said
+//	name:key-pattern         a pattern of keys that only values name
 //	NX                       a token alone
 //	EX seconds               a token and its value
 //	[ ... ]                  optional
@@ -43,7 +44,8 @@ type Argument struct {
 // What stands between [ and ...] is there for the reader: a repetition is one of
 // what stands before it, each with its token when it begins with one. The names
 // of keys that are found by one and the same key specification share its number:
-// they are counted from 0, and COMMAND DOCS stops at the last specification.
+// they are counted from 0, and COMMAND DOCS stops at the last specification. All
+// patterns of keys share one, too.
 func ParseSyntax(s string) ([]Argument, error) {
 	p := syntaxParser{tokens: splitSyntax(s), text: s}
 	args, err := p.sequence("")
@@ -53,7 +55,7 @@ func ParseSyntax(s string) ([]Argument, error) {
 	if err != nil {
 		return nil, err
 	}
-	numberKeySpecs(args, new(int))
+	numberKeySpecs(args, new(int), new(int))
 	return args, nil
 }
 
@@ -363,8 +365,14 @@ func value(word string) Argument {
 	if !said {
 		kind = typeOf(name)
 	}
+	if kind == "key-pattern" {
+		return Argument{Name: name, Type: "pattern", Display: "pattern", KeySpec: noKeySpec}
+	}
 	return Argument{Name: name, Type: kind, Display: name}
 }
+
+// noKeySpec marks a pattern of keys whose specification is not numbered yet.
+const noKeySpec = -1
 
 // typeOf is the type that a name stands for unless the syntax says otherwise.
 func typeOf(name string) string {
@@ -383,13 +391,23 @@ func typeOf(name string) string {
 	return "string"
 }
 
-func numberKeySpecs(args []Argument, next *int) {
+// numberKeySpecs gives keys and patterns of keys the numbers of their specifications,
+// next being that of the next and patterns that of all patterns, 0 before the first.
+func numberKeySpecs(args []Argument, next, patterns *int) {
 	for i := range args {
-		if args[i].Type == "key" {
-			args[i].KeySpec = *next
+		a := &args[i]
+		switch {
+		case a.Type == "key":
+			a.KeySpec = *next
 			*next++
+		case a.KeySpec == noKeySpec:
+			if *patterns == 0 {
+				*patterns = *next
+				*next++
+			}
+			a.KeySpec = *patterns
 		}
-		numberKeySpecs(args[i].Arguments, next)
+		numberKeySpecs(a.Arguments, next, patterns)
 	}
 }
 

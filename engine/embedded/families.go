@@ -11,6 +11,7 @@ import (
 	"hyperkv/engine/lists"
 	"hyperkv/engine/server"
 	"hyperkv/engine/sets"
+	"hyperkv/engine/sorting"
 	"hyperkv/engine/streams"
 	"hyperkv/engine/strings"
 	"hyperkv/engine/zsets"
@@ -28,6 +29,7 @@ func Families() []engine.Family {
 		hyperloglog.Family,
 		geo.Family,
 		keys.Family,
+		sorting.Family,
 		streams.Family,
 		server.Family,
 		connection.Family,

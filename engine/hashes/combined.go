@@ -92,7 +92,7 @@ func hgetex(c *shard.Call) error {
 	case x.name == "PERSIST":
 		rest = rest[1:]
 	case x.unit != 0:
-		if at, err = deadlineOf(rest[1], "hgetex", x.base, x.unit); err != nil {
+		if at, err = shard.MemberDeadline(rest[1], "hgetex", x.base, x.unit); err != nil {
 			return err
 		}
 		rest = rest[2:]
@@ -164,7 +164,7 @@ func parseSetOptions(args [][]byte, now int64) (o setOptions, err error) {
 			if i == len(args) {
 				return o, errExpireMissing
 			}
-			if o.at, err = deadlineOf(args[i], "hsetex", x.base, x.unit); err != nil {
+			if o.at, err = shard.MemberDeadline(args[i], "hsetex", x.base, x.unit); err != nil {
 				return o, err
 			}
 		case is(word, "FIELDS"):

@@ -4,7 +4,6 @@ import (
 	"hyperkv/engine"
 	"hyperkv/resp"
 	"hyperkv/shard"
-	"hyperkv/shard/object"
 )
 
 const eachField = "O(N) where N is the number of specified fields"
@@ -91,7 +90,6 @@ const (
 	errFieldsCount    resp.Error = "ERR Parameter `numFields` should be greater than 0"
 	errFieldsPositive resp.Error = "ERR Number of fields must be a positive integer"
 	errFieldsMatch    resp.Error = "ERR The `numfields` parameter must match the number of arguments"
-	errExpireNegative resp.Error = "ERR invalid expire time, must be >= 0"
 )
 
 // fieldsAt reads "FIELDS numfields field [field ...]" from args, which it must
@@ -110,61 +108,6 @@ func fieldsAt(args [][]byte, notPositive resp.Error) (fields [][]byte, err error
 	return args[2:], nil
 }
 
-// deadlineOf reads a time that counts units of so many milliseconds from base on.
-func deadlineOf(arg []byte, name string, base, unit int64) (at int64, err error) {
-	at, ok := resp.ParseInt(arg)
-	switch {
-	case !ok:
-		return 0, resp.ErrNotInteger
-	case at < 0:
-		return 0, errExpireNegative
-	case at > object.MemberDeadlineMax/unit, at*unit > object.MemberDeadlineMax-base:
-		return 0, resp.InvalidExpire(name)
-	}
-	return at*unit + base, nil
-}
-
-// condition says which deadlines a command may replace.
-type condition uint8
-
-const (
-	always      condition = iota
-	onlyNew               // NX: the field has no deadline
-	onlyOld               // XX: it has one
-	onlyGreater           // GT: the new one is later
-	onlyLess              // LT: the new one is earlier
-)
-
-func conditionNamed(word []byte) condition {
-	switch {
-	case is(word, "NX"):
-		return onlyNew
-	case is(word, "XX"):
-		return onlyOld
-	case is(word, "GT"):
-		return onlyGreater
-	case is(word, "LT"):
-		return onlyLess
-	}
-	return always
-}
-
-// allow says whether the deadline now, 0 for none, may become at. No deadline
-// counts as one that is infinitely far away.
-func (when condition) allow(now, at int64) bool {
-	switch when {
-	case onlyNew:
-		return now == 0
-	case onlyOld:
-		return now != 0
-	case onlyGreater:
-		return now != 0 && at > now
-	case onlyLess:
-		return now == 0 || at < now
-	}
-	return true
-}
-
 // expire is the body of HEXPIRE and its kin. A deadline that is not in the future
 // removes the field. As in Redis, what the key holds is looked at first.
 func expire(c *shard.Call, name string, base, unit int64) error {
@@ -172,13 +115,13 @@ func expire(c *shard.Call, name string, base, unit int64) error {
 	if err != nil {
 		return err
 	}
-	at, err := deadlineOf(c.Args[2], name, base, unit)
+	at, err := shard.MemberDeadline(c.Args[2], name, base, unit)
 	if err != nil {
 		return err
 	}
 	rest := c.Args[3:]
-	when := conditionNamed(rest[0])
-	if when != always {
+	when := shard.DeadlineConditionOf(rest[0])
+	if when != 0 {
 		rest = rest[1:]
 	}
 	fields, err := fieldsAt(rest, errFieldsCount)
@@ -192,7 +135,7 @@ func expire(c *shard.Call, name string, base, unit int64) error {
 		switch {
 		case !ok:
 			c.Reply.Int(noField)
-		case !when.allow(deadline, at):
+		case !when.Allow(deadline, at):
 			c.Reply.Int(conditionNo)
 		case at <= c.Now:
 			h.remove(field)

@@ -4,8 +4,8 @@
 //
 // The family keeps one promise: a value never changes on its way. Renaming,
 // copying and moving take the value, its encoding and its deadline along, all
-// through transfer in transfer.go, which is also the only place that has to learn
-// of a new type.
+// through transfer.go; and what DUMP has written, here or in a Redis, RESTORE
+// makes the same value of.
 //
 //	keys.go      the table, and the commands about named keys
 //	expire.go    deadlines
@@ -13,5 +13,6 @@
 //	space.go     whole databases: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB
 //	object.go    what a value is made of: OBJECT, MEMORY USAGE, DEBUG OBJECT
 //	transfer.go  a value on its way to another key
+//	dump.go      DUMP and RESTORE; dumpvalue.go and restorevalue.go know the types
 //	option.go    words and numbers among the arguments
 package keys

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hyperkv/internal/familykit"
+	"hyperkv/internal/testkit"
 )
 
 // TestEffects runs commands and looks at what they record and announce.
@@ -64,6 +65,19 @@ func TestEffects(t *testing.T) {
 	f("EXPIRE a -1")
 	set("a")
 	f("PEXPIREAT a 0", "0! g del a", "0> DEL a")
+
+	// The effect of RESTORE has the moment at which the key expires.
+	c.Must("SET", "r", "foo")
+	payload := c.Must("DUMP", "r").Text()
+	c.Must("DEL", "r")
+	quoted := testkit.Quote(payload)
+	f("RESTORE r 0 "+payload, "0! g restore r", "0> RESTORE r 0 "+quoted)
+	f("RESTORE r 0 " + payload)
+	f("RESTORE r 1000 "+payload+" REPLACE", "0! g restore r", "0> RESTORE r * "+quoted+" REPLACE ABSTTL")
+	f("RESTORE r 9000000000000 "+payload+" ABSTTL REPLACE", "0! g restore r", "0> RESTORE r * "+quoted+" ABSTTL REPLACE")
+	f("RESTORE r 1 "+payload+" ABSTTL REPLACE", "0! g del r", "0> DEL r")
+	f("RESTORE r 1 " + payload + " ABSTTL")
+	f("DUMP r")
 
 	f("FLUSHDB", "0> FLUSHDB")
 	f("FLUSHALL ASYNC", "0> FLUSHALL ASYNC")

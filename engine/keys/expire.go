@@ -79,57 +79,27 @@ func expireAt(c *shard.Call) error { return setDeadline(c, "expireat", 0, 1000) 
 // PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]
 func pExpireAt(c *shard.Call) error { return setDeadline(c, "pexpireat", 0, 1) }
 
-// condition is a set of the conditions under which a deadline is set.
-type condition uint8
-
-const (
-	onlyNew     condition = 1 << iota // NX: the key has no deadline
-	onlyOld                           // XX: it has one
-	onlyGreater                       // GT: the new one is later
-	onlyLess                          // LT: the new one is earlier
-)
-
 const (
 	errExpireNX resp.Error = "ERR NX and XX, GT or LT options at the same time are not compatible"
 	errExpireGT resp.Error = "ERR GT and LT options at the same time are not compatible"
 )
 
-func parseConditions(args [][]byte) (set condition, err error) {
+func parseConditions(args [][]byte) (set shard.DeadlineCondition, err error) {
 	for _, arg := range args {
-		switch {
-		case is(arg, "NX"):
-			set |= onlyNew
-		case is(arg, "XX"):
-			set |= onlyOld
-		case is(arg, "GT"):
-			set |= onlyGreater
-		case is(arg, "LT"):
-			set |= onlyLess
-		default:
+		one := shard.DeadlineConditionOf(arg)
+		if one == 0 {
 			word, _, _ := bytes.Cut(arg, []byte{0}) // C ends a text there
 			return 0, resp.Error("ERR Unsupported option " + string(word))
 		}
+		set |= one
 	}
 	switch {
-	case set&onlyNew != 0 && set != onlyNew:
+	case set&shard.DeadlineNew != 0 && set != shard.DeadlineNew:
 		return 0, errExpireNX
-	case set&onlyGreater != 0 && set&onlyLess != 0:
+	case set&shard.DeadlineGreater != 0 && set&shard.DeadlineLess != 0:
 		return 0, errExpireGT
 	}
 	return set, nil
-}
-
-// allow says whether the deadline now, 0 for none, may become at. No deadline
-// counts as one that is infinitely far away.
-func (set condition) allow(now, at int64) bool {
-	switch {
-	case set&onlyNew != 0 && now != 0,
-		set&onlyOld != 0 && now == 0,
-		set&onlyGreater != 0 && (now == 0 || at <= now),
-		set&onlyLess != 0 && now != 0 && at >= now:
-		return false
-	}
-	return true
 }
 
 var (
@@ -154,7 +124,7 @@ func setDeadline(c *shard.Call, name string, base, unit int64) error {
 	}
 	at = at*unit + base
 	e := c.DB.LookupWrite(key)
-	if !e.Exists() || conditions != 0 && !conditions.allow(e.Deadline(), at) {
+	if !e.Exists() || conditions != 0 && !conditions.Allow(e.Deadline(), at) {
 		return c.Reply.Int(0)
 	}
 	if at <= c.Now {

@@ -14,7 +14,7 @@ import (
 var Family = engine.Family{
 	Name:     "keyspace",
 	Group:    "generic",
-	Commands: slices.Concat(named, expiry, finding, spaces, objects),
+	Commands: slices.Concat(named, expiry, finding, spaces, objects, dumping),
 }
 
 // sumPerShard are the tips of commands that answer a sum over their keys.

@@ -1,14 +1,15 @@
 package keys
 
 import (
+	"io"
 	"math"
 	"strconv"
 
 	"hyperkv/engine"
+	"hyperkv/internal/rdb"
 	"hyperkv/resp"
 	"hyperkv/shard"
 	"hyperkv/shard/keyspace"
-	"hyperkv/shard/object"
 )
 
 var objects = []engine.Command{{
@@ -61,7 +62,7 @@ var DebugObject = engine.Command{
 	Keys:    engine.KeyAt(2, "RO"),
 	Flags:   engine.Admin | engine.NoScript | engine.Loading | engine.Stale | engine.Protected,
 	Summary: "Shows how the value of a key is stored.",
-	Since:   "1.0.0", Complexity: "O(1)",
+	Since:   "1.0.0", Complexity: "O(N) with the size of the value",
 	Syntax: "key [FAST]",
 }
 
@@ -168,7 +169,7 @@ func debugObject(c *shard.Call) error {
 	text = append(text, " encoding:"...)
 	text = append(text, e.Encoding().String()...)
 	text = append(text, " serializedlength:"...)
-	text = resp.AppendInt(text, int64(serializedLength(e)))
+	text = resp.AppendInt(text, serializedLength(c, c.Args[2], e))
 	text = append(text, " lru:"...)
 	text = resp.AppendInt(text, int64(e.Access()))
 	text = append(text, " lru_seconds_idle:"...)
@@ -176,30 +177,11 @@ func debugObject(c *shard.Call) error {
 	return c.Reply.Simple(string(text))
 }
 
-// serializedLength is how long the value is in an RDB file without compression.
-func serializedLength(e keyspace.Entry) int {
-	if e.Type() != object.String {
+// serializedLength is how long the value is in an RDB file, without its type.
+func serializedLength(c *shard.Call, key []byte, e keyspace.Entry) int64 {
+	w := rdb.NewWriter(io.Discard, dumpVersion)
+	if !writeValue(c, w, key, e) {
 		return 0
 	}
-	n, ok := e.Int()
-	if b := e.Bytes(); !ok && len(b) <= len("-2147483648") {
-		n, ok = resp.ParseInt(b)
-	}
-	switch {
-	case ok && n == int64(int8(n)):
-		return 2
-	case ok && n == int64(int16(n)):
-		return 3
-	case ok && n == int64(int32(n)):
-		return 5
-	}
-	length := e.StringLen()
-	switch {
-	case length < 1<<6:
-		return 1 + length
-	case length < 1<<14:
-		return 2 + length
-	default:
-		return 5 + length
-	}
+	return w.Len() - 1
 }

@@ -11,6 +11,7 @@ var differences = byPlace(map[string][]string{
 		"geosearchstore names", "hello names", "hmset names", "hset names", "lcs names", "mset names", "msetnx names",
 		"script|flush names", "set names", "shutdown names", "zadd names", "zrange names", "zrangebylex names",
 		"zrangebyscore names", "zrangestore names", "zrevrangebylex names", "zrevrangebyscore names",
+		"sort names", "sort_ro names",
 	},
 	"Redis 7.2 describes the arguments better": {
 		"client|kill arguments", "client|list arguments", "command|getkeys arguments", "command|getkeys names",

@@ -109,7 +109,7 @@ func writeArguments(w *resp.Writer, args []engine.Argument, keySpecs int) {
 		if a.Display != "" {
 			field("display_text", a.Display)
 		}
-		if a.Type == "key" {
+		if a.Type == "key" || a.KeySpec > 0 {
 			w.BulkString("key_spec_index")
 			w.Int(int64(max(min(a.KeySpec, keySpecs-1), 0)))
 			n++

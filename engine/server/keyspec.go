@@ -26,9 +26,26 @@ func accessWords(access string) []string {
 
 // writeKeySpec writes a key specification: where to begin, and how to go on.
 func writeKeySpec(w *resp.Writer, k *engine.KeySpec) {
-	w.Map(3)
+	if k.Notes == "" {
+		w.Map(3)
+	} else {
+		w.Map(4)
+		w.BulkString("notes")
+		w.BulkString(k.Notes)
+	}
 	w.BulkString("flags")
 	simpleSet(w, "", accessWords(k.Access))
+	if k.Unknown {
+		for _, part := range []string{"begin_search", "find_keys"} {
+			w.BulkString(part)
+			w.Map(2)
+			w.BulkString("type")
+			w.BulkString("unknown")
+			w.BulkString("spec")
+			w.Map(0)
+		}
+		return
+	}
 
 	w.BulkString("begin_search")
 	w.Map(2)
@@ -76,7 +93,7 @@ func writeKeySpec(w *resp.Writer, k *engine.KeySpec) {
 }
 
 // plainRange says that a specification is no more than positions.
-func plainRange(k *engine.KeySpec) bool { return k.Keyword == "" && !k.Counted }
+func plainRange(k *engine.KeySpec) bool { return k.Keyword == "" && !k.Counted && !k.Unknown }
 
 // movableKeys says that positions alone do not tell where the keys are.
 func movableKeys(c *engine.Command) bool {

@@ -7,78 +7,37 @@ import (
 	"testing"
 	"time"
 
-	"hyperkv/engine"
 	"hyperkv/internal/clock"
+	"hyperkv/internal/familykit"
 	"hyperkv/internal/testkit"
-	"hyperkv/resp"
 	"hyperkv/shard"
 )
 
-// handlers runs the commands of this family on one shard, without a server around
-// them, and notes what is told of them.
-type handlers struct {
-	set             *shard.Set
-	table           *engine.Table
-	clock           *clock.Manual
-	events, effects []string
+// kit runs the commands of this family on one shard.
+type kit struct {
+	*familykit.Handlers
+	client *familykit.Client
+	clock  *clock.Manual
 }
 
-func newHandlers(t *testing.T) *handlers {
+func newKit(t *testing.T) *kit {
 	t.Helper()
-	table, err := engine.NewTable(Family)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &handlers{table: table, clock: clock.NewManual(1_000_000)}
-	h.set = shard.NewSet(shard.Options{
-		Shards: 1, Databases: 1, Commands: 100, Seed: 1, Inline: true, Clock: h.clock,
-		Hooks: shard.Hooks{
-			Effects: func(_ []*shard.Shard, effects []shard.Effect) {
-				for _, e := range effects {
-					words := make([]string, len(e.Args))
-					for i, arg := range e.Args {
-						words[i] = string(arg)
-					}
-					h.effects = append(h.effects, testkit.Quote(words...))
-				}
-			},
-			Event: func(_ *shard.Shard, _ int, class shard.EventClass, name string, key []byte) {
-				h.events = append(h.events, fmt.Sprintf("%c %s %s", class, name, key))
-			},
-		},
-	})
-	t.Cleanup(h.set.Close)
-	return h
+	k := &kit{clock: clock.NewManual(1_000_000)}
+	k.Handlers = familykit.NewHandlers(t, familykit.Options{Clock: k.clock, Record: true}, Family)
+	k.client = k.Client(t)
+	return k
 }
 
 // call lets run have the shard.
-func (h *handlers) call(run func(c *shard.Call)) {
-	shards := h.set.Shards
-	for !h.set.EnterAll(shards) { // a turn may be with a keeper for a moment
+func (k *kit) call(run func(c *shard.Call)) {
+	shards := k.Set.Shards
+	for !k.Set.EnterAll(shards) { // a turn may be with a keeper for a moment
 		time.Sleep(time.Millisecond)
 	}
-	defer h.set.ExitAll(shards)
+	defer k.Set.ExitAll(shards)
 	c := shards[0].Call()
-	c.Bind(h.set, shards...)
-	c.Reply, c.Now = &resp.Writer{}, h.set.Now()
+	c.Bind(k.Set, shards...)
 	run(c)
-}
-
-func (h *handlers) do(t *testing.T, args ...string) (v resp.Value) {
-	t.Helper()
-	words := make([][]byte, len(args))
-	for i, arg := range args {
-		words[i] = []byte(arg)
-	}
-	h.call(func(c *shard.Call) {
-		c.Begin(0, words)
-		c.Execute(h.table.Lookup(words[0]).Run, 0)
-		var err error
-		if v, _, err = resp.ReadValue(c.Reply.Buf); err != nil {
-			t.Fatalf("%q: %v", args, err)
-		}
-	})
-	return v
 }
 
 // What is told of a command: nothing when nothing changed.
@@ -114,43 +73,42 @@ func TestEffectsAndEvents(t *testing.T) {
 		{"SADD k a", "SPEXPIREAT k 999999 MEMBERS 1 a", []string{"SREM k a"}, []string{"s srem k", "g del k"}},
 		{"SADDEX k 10 a b", "SPERSIST k MEMBERS 2 a x", []string{"SPERSIST k MEMBERS 1 a"}, []string{"s spersist k"}},
 	} {
-		h := newHandlers(t)
+		k := newKit(t)
 		lines := append(strings.Split(test.before, "; "), test.command)
 		for _, line := range lines {
-			h.effects, h.events = nil, nil
+			k.Take()
 			if line == "" {
 				continue
 			}
-			if v := h.do(t, strings.Fields(line)...); v.Err() != nil {
-				t.Fatalf("%s: %v", line, v)
-			}
+			k.client.Line(line)
 		}
-		if !slices.Equal(h.effects, test.effects) {
-			t.Errorf("%s; %s: effects %q, want %q", test.before, test.command, h.effects, test.effects)
+		told := k.Take()
+		if !slices.Equal(told.Effects, test.effects) {
+			t.Errorf("%s; %s: effects %q, want %q", test.before, test.command, told.Effects, test.effects)
 		}
-		if !slices.Equal(h.events, test.events) {
-			t.Errorf("%s; %s: events %q, want %q", test.before, test.command, h.events, test.events)
+		if !slices.Equal(told.Events, test.events) {
+			t.Errorf("%s; %s: events %q, want %q", test.before, test.command, told.Events, test.events)
 		}
 	}
 }
 
 // The effect of SPOP is the SREM of just those that were answered, however many.
 func TestPopEffects(t *testing.T) {
-	h := newHandlers(t)
+	k := newKit(t)
 	for _, count := range []int{1, 3, 400, 3000} {
 		for _, kind := range []string{"%d", "m%d"} {
 			words := []string{"SADD", "k"}
 			for i := range count + 5 {
 				words = append(words, fmt.Sprintf(kind, i))
 			}
-			h.do(t, words...)
-			h.effects = nil
+			k.client.Must(words...)
+			k.Take()
 			var popped []string
-			for _, e := range h.do(t, "SPOP", "k", fmt.Sprint(count)).Elems {
+			for _, e := range k.client.Must("SPOP", "k", fmt.Sprint(count)).Elems {
 				popped = append(popped, e.Text())
 			}
 			var removed []string
-			for _, line := range h.effects {
+			for _, line := range k.Take().Effects {
 				args, err := testkit.Split(line)
 				if err != nil || args[0] != "SREM" || args[1] != "k" || len(args) > 2+removedMax {
 					t.Fatalf("%d: effect %q", count, args[:2])
@@ -161,22 +119,22 @@ func TestPopEffects(t *testing.T) {
 				t.Fatalf("%d: SPOP answered %.200q, and told of %.200q", count, popped, removed)
 			}
 			for _, member := range popped {
-				if h.do(t, "SISMEMBER", "k", member).Int != 0 {
+				if k.client.Must("SISMEMBER", "k", member).Int != 0 {
 					t.Fatalf("%d: %q was popped and is there", count, member)
 				}
 			}
-			if left := h.do(t, "SCARD", "k").Int; left != 5 {
+			if left := k.client.Must("SCARD", "k").Int; left != 5 {
 				t.Fatalf("%d: %d are left", count, left)
 			}
-			h.do(t, "SPOP", "k", "5")
+			k.client.Must("SPOP", "k", "5")
 		}
 	}
 }
 
 // Every rank, and every pair of ranks, is chosen equally often.
 func TestChoose(t *testing.T) {
-	h := newHandlers(t)
-	h.call(func(c *shard.Call) {
+	k := newKit(t)
+	k.call(func(c *shard.Call) {
 		const size, rounds = 7, 21000
 		for count := 1; count <= size; count++ {
 			var single [size]int
@@ -220,20 +178,20 @@ func TestChoose(t *testing.T) {
 // Members that expire while nobody looks, and while expiry is held, are gone for
 // whoever asks.
 func TestExpiredMembers(t *testing.T) {
-	h := newHandlers(t)
-	h.do(t, "SADD", "k", "a", "b", "c", "d")
-	h.do(t, "SPEXPIRE", "k", "10", "MEMBERS", "2", "a", "c")
-	h.do(t, "SADDEX", "gone", "PX", "10", "MEMBERS", "2", "a", "b")
-	h.set.ExpiryHeld.Add(1)
-	h.clock.Advance(20 * time.Millisecond)
+	k := newKit(t)
+	k.client.Must("SADD", "k", "a", "b", "c", "d")
+	k.client.Must("SPEXPIRE", "k", "10", "MEMBERS", "2", "a", "c")
+	k.client.Must("SADDEX", "gone", "PX", "10", "MEMBERS", "2", "a", "b")
+	k.Set.ExpiryHeld.Add(1)
+	k.clock.Advance(20 * time.Millisecond)
 	for range 50 {
-		if m := h.do(t, "SRANDMEMBER", "k").Text(); m != "b" && m != "d" {
+		if m := k.client.Must("SRANDMEMBER", "k").Text(); m != "b" && m != "d" {
 			t.Fatalf("SRANDMEMBER answered %q, which has expired", m)
 		}
 	}
 	f := func(want string, args ...string) {
 		t.Helper()
-		if got := h.do(t, args...).String(); got != want {
+		if got := k.client.Must(args...).String(); got != want {
 			t.Errorf("%q: %s, want %s", args, got, want)
 		}
 	}
@@ -246,14 +204,36 @@ func TestExpiredMembers(t *testing.T) {
 	f("(integer) 2", "SUNIONCARD", "2", "gone", "k")
 	f("(integer) 1", "SADD", "k", "a")
 	f("(integer) 3", "SCARD", "k")
-	if v := h.do(t, "SPOP", "k", "2"); len(v.Elems) != 2 {
+	if v := k.client.Must("SPOP", "k", "2"); len(v.Elems) != 2 {
 		t.Errorf("SPOP answered %v", v)
 	}
 	f("(integer) 1", "SCARD", "k")
-	h.effects = nil
-	h.set.ExpiryHeld.Add(-1)
+	k.Take()
+	k.Set.ExpiryHeld.Add(-1)
 	f("(integer) 0", "SCARD", "gone")
-	if want := "SREM gone"; len(h.effects) != 1 || !strings.HasPrefix(h.effects[0], want) {
-		t.Errorf("effects %q, want %q", h.effects, want)
+	effects := k.Take().Effects
+	if want := "SREM gone"; len(effects) != 1 || !strings.HasPrefix(effects[0], want) {
+		t.Errorf("effects %q, want %q", effects, want)
+	}
+}
+
+// The commands on single members allocate nothing, however the set is stored.
+func TestNoAllocations(t *testing.T) {
+	k := newKit(t)
+	k.client.Must("SADD", "ints", "1", "2", "3")
+	k.client.Must("SADD", "packed", "a", "b", "c")
+	for i := range 1000 {
+		k.client.Must("SADD", "large", fmt.Sprint("m", i))
+	}
+	for _, key := range []string{"ints", "packed", "large"} {
+		member := k.client.Must("SRANDMEMBER", key).Text()
+		for _, line := range []string{
+			"SADD " + key + " " + member, "SREM " + key + " none", "SISMEMBER " + key + " " + member,
+			"SMISMEMBER " + key + " " + member + " none", "SCARD " + key, "SMEMBERS " + key, "SRANDMEMBER " + key,
+		} {
+			if n := k.client.Allocations(line); n != 0 {
+				t.Errorf("%s: %v allocations", line, n)
+			}
+		}
 	}
 }

@@ -93,7 +93,6 @@ const (
 )
 
 const (
-	errExpireNegative  resp.Error = "ERR invalid expire time, must be >= 0"
 	errExpireMissing   resp.Error = "ERR missing expire time"
 	errOneCondition    resp.Error = "ERR Only one of MXX or MNX arguments can be specified"
 	errOneExpiry       resp.Error = "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
@@ -110,20 +109,6 @@ const (
 )
 
 func errUnknown(word []byte) error { return resp.Error("ERR unknown argument: " + string(word)) }
-
-// deadlineOf reads a time that counts units of so many milliseconds from base on.
-func deadlineOf(arg []byte, name string, base, unit int64) (at int64, err error) {
-	at, ok := resp.ParseInt(arg)
-	switch {
-	case !ok:
-		return 0, resp.ErrNotInteger
-	case at < 0:
-		return 0, errExpireNegative
-	case at > object.MemberDeadlineMax/unit, at*unit > object.MemberDeadlineMax-base:
-		return 0, resp.InvalidExpire(name)
-	}
-	return at*unit + base, nil
-}
 
 // membersFrom reads "nummembers member [member ...]" at the start of args, and
 // returns what follows; invalid is the answer to a number that cannot be one.
@@ -183,7 +168,7 @@ func (a *addition) parse(args [][]byte, now int64) error {
 			if len(args) == 0 {
 				return errExpireMissing
 			}
-			if a.at, err = deadlineOf(args[0], "saddex", base, unit); err != nil {
+			if a.at, err = shard.MemberDeadline(args[0], "saddex", base, unit); err != nil {
 				return err
 			}
 			a.timed, args = true, args[1:]
@@ -212,7 +197,7 @@ func (a *addition) parseSeconds(args [][]byte, keep bool, now int64) (err error)
 	if seconds, _ := resp.ParseInt(args[0]); seconds <= 0 {
 		return resp.InvalidExpire("saddex")
 	}
-	if a.at, err = deadlineOf(args[0], "saddex", now, 1000); err != nil {
+	if a.at, err = shard.MemberDeadline(args[0], "saddex", now, 1000); err != nil {
 		return err
 	}
 	a.timed, a.keep, a.counted, a.members = true, keep, true, args[1:]
@@ -342,56 +327,15 @@ func (x *changes) tell(c *shard.Call, v *shard.Collection, s *object.SetView) {
 	}
 }
 
-// condition says which deadlines a command may replace.
-type condition uint8
-
-const (
-	always      condition = iota
-	onlyNew               // NX: the member has no deadline
-	onlyOld               // XX: it has one
-	onlyGreater           // GT: the new one is later
-	onlyLess              // LT: the new one is earlier
-)
-
-func conditionNamed(word []byte) condition {
-	switch {
-	case is(word, "NX"):
-		return onlyNew
-	case is(word, "XX"):
-		return onlyOld
-	case is(word, "GT"):
-		return onlyGreater
-	case is(word, "LT"):
-		return onlyLess
-	}
-	return always
-}
-
-// allow says whether the deadline now, 0 for none, may become at. No deadline
-// counts as one that is infinitely far away.
-func (when condition) allow(now, at int64) bool {
-	switch when {
-	case onlyNew:
-		return now == 0
-	case onlyOld:
-		return now != 0
-	case onlyGreater:
-		return now != 0 && at > now
-	case onlyLess:
-		return now == 0 || at < now
-	}
-	return true
-}
-
 // parseExpire reads "[NX | XX | GT | LT] MEMBERS nummembers member [member ...]",
 // the condition in front or behind.
-func parseExpire(args [][]byte) (when condition, members [][]byte, err error) {
+func parseExpire(args [][]byte) (when shard.DeadlineCondition, members [][]byte, err error) {
 	for len(args) > 0 {
 		word := args[0]
 		args = args[1:]
-		switch named := conditionNamed(word); {
-		case named != always:
-			if when != always && when != named {
+		switch named := shard.DeadlineConditionOf(word); {
+		case named != 0:
+			if when != 0 && when != named {
 				return when, nil, errConditions
 			}
 			when = named
@@ -423,7 +367,7 @@ func expire(c *shard.Call, name string, base, unit int64) error {
 	if err != nil {
 		return err
 	}
-	at, err := deadlineOf(c.Args[2], name, base, unit)
+	at, err := shard.MemberDeadline(c.Args[2], name, base, unit)
 	if err != nil {
 		return err
 	}
@@ -441,7 +385,7 @@ func expire(c *shard.Call, name string, base, unit int64) error {
 		switch {
 		case !there:
 			c.Reply.Int(noMember)
-		case !when.allow(deadline, at):
+		case !when.Allow(deadline, at):
 			c.Reply.Int(conditionNo)
 		case at <= c.Now:
 			s.Remove(member)

@@ -45,10 +45,11 @@ var allowed = []struct {
 	{"internal/clock", nil},
 	{"internal/invariant", nil},
 	{"internal/glob", nil},
+	{"internal/rdb", nil},
 	{"internal/config", []string{"internal/glob"}},
 	// The tools of tests know the protocol and nothing of what they test.
 	{"internal/testkit", []string{"resp", "internal/invariant"}},
-	{"internal/difftest", []string{"internal/testkit", "resp", "internal/invariant"}},
+	{"internal/difftest", []string{"internal/testkit", "internal/rdb", "resp", "internal/invariant"}},
 	// But for the one that runs the families, which its user hands in.
 	{"internal/familykit", []string{"engine", "shard", "resp", "internal/..."}},
 	{"internal/arrows", nil},

@@ -81,8 +81,11 @@ func dataset(c *testkit.Conn, dbs int) ([]entry, error) {
 			asked++
 		}
 		e.kind, e.encoding, e.ttl = replies[at].Text(), replies[at+1].Text(), replies[at+2]
-		if e.kind == "list" {
+		switch {
+		case e.kind == "list":
 			e.encoding = "any" // see newer
+		case e.kind == "zset" && strings.HasPrefix(e.key, "sort:"):
+			e.encoding = "any" // Redis never packs one again that it has sorted
 		}
 		at += 3
 		if e.kind == "set" {
@@ -116,20 +119,20 @@ func dataset(c *testkit.Conn, dbs int) ([]entry, error) {
 			continue
 		}
 		if e.kind == "zset" {
-			shortenScores(v)
+			for at := 1; at < len(v.Elems); at += 2 {
+				shortenScore(&v.Elems[at])
+			}
 		}
 		e.value = v.String()
 	}
 	return all, nil
 }
 
-// shortenScores writes the scores of a sorted set with the fewest digits, as Redis
-// from 7.2 on does.
-func shortenScores(v resp.Value) {
-	for i := 1; i < len(v.Elems); i += 2 {
-		if score, ok := resp.ParseFloat(v.Elems[i].Str); ok {
-			v.Elems[i].Str = resp.FormatDouble(nil, score+0)
-		}
+// shortenScore writes a text that is a number with the fewest digits, as Redis from
+// 7.2 on does.
+func shortenScore(v *resp.Value) {
+	if score, ok := resp.ParseFloat(v.Str); ok {
+		v.Str = resp.FormatDouble(nil, score+0)
 	}
 }
 

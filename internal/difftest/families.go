@@ -10,7 +10,10 @@ type Family struct {
 }
 
 // Families are those that a run uses when it is not told otherwise.
-var Families = []Family{Strings, Bitmaps, HyperLogLogs, Lists, Hashes, Sets, ZSets, Geo, Generic, Expiry, Connection, Transactions, Streams}
+var Families = []Family{
+	Strings, Bitmaps, HyperLogLogs, Lists, Hashes, Sets, ZSets, Geo, Streams, Sorting, Dumps,
+	Generic, Expiry, Connection, Transactions,
+}
 
 // Strings are the string commands of Redis 7.0.
 var Strings = Family{"strings", []string{

@@ -46,8 +46,7 @@ var ZSets = Family{"zsets", []string{
 	"2*ZDIFF 2 key key [WITHSCORES]",
 	"ZINTERCARD 2 key key [LIMIT small]",
 	"ZRANDMEMBER key (0|1000|word) [WITHSCORES]",
-	"ZSCAN key 0 COUNT 1000",
-	"ZSCAN key 0 [MATCH pattern] COUNT 100000",
-	"ZSCAN key word COUNT 1000",
-	"ZSCAN key 0 (MATCH pattern|COUNT 1000|word)... COUNT 1000",
+	"2*ZSCAN key 0 [MATCH pattern] [COUNT count]",
+	"ZSCAN key word",
+	"ZSCAN key 0 (MATCH pattern|COUNT count|word)...",
 }}

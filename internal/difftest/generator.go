@@ -2,6 +2,7 @@ package difftest
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -185,6 +186,9 @@ func fuse(args []string, base int64) (wait time.Duration, ok bool) {
 		unit, from, absolute = time.Second, 2, true
 	case "PEXPIREAT":
 		unit, from, absolute = time.Millisecond, 2, true
+	case "RESTORE":
+		unit, from = time.Millisecond, 2
+		absolute = slices.ContainsFunc(args, func(arg string) bool { return strings.EqualFold(arg, "ABSTTL") })
 	case "SET", "GETEX":
 		return fuseOfOptions(args, base)
 	default:

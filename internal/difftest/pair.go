@@ -286,6 +286,9 @@ func (p *pair) scan(conn int, st *Step, first [2]resp.Value) (*mismatch, error) 
 		v := first[i]
 		for round := 0; ; round++ {
 			for _, key := range v.Elems[1].Elems {
+				if strings.EqualFold(st.Args[0], "ZSCAN") {
+					shortenScore(&key)
+				}
 				seen[i] = append(seen[i], testkit.Quote(key.Text()))
 			}
 			cursor := v.Elems[0].Text()

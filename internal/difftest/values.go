@@ -45,6 +45,14 @@ func init() { // breaks the cycle classes → generator → forms → classes
 		"pattern":     func(g *generator) string { return pick(g, patterns) },
 		"count":       func(g *generator) string { return pick(g, counts) },
 		"type":        func(g *generator) string { return pick(g, types) },
+		"payload":     func(g *generator) string { return pick(g, payloads) },
+		"restorettl":  restoreTTL,
+		"sortable":    sortable,
+		"sortlist":    func(g *generator) string { return pick(g, []string{"sort:list", "sort:{t}list"}) },
+		"sortset":     func(g *generator) string { return pick(g, []string{"sort:set", "sort:{t}set"}) },
+		"sortzset":    func(g *generator) string { return pick(g, []string{"sort:zset", "sort:{t}zset"}) },
+		"weight":      func(g *generator) string { return "W_" + sortable(g) },
+		"weighthash":  func(g *generator) string { return "H_" + sortable(g) },
 		"protocol":    func(g *generator) string { return pick(g, protocols) },
 		"stream":      streamKey,
 		"streamid":    streamID,
@@ -96,7 +104,7 @@ var (
 	ranks      = []string{"1", "1", "2", "3", "-1", "-1", "-2", "9", "0", "9223372036854775807", "-9223372036854775808", "x"}
 	maxLens    = []string{"1", "2", "3", "5", "0", "1000", "9223372036854775807", "-1", "x"}
 	types      = []string{"string", "list", "STRING", "nosuch", ""}
-	textBounds = []string{"-", "+", "[b", "(b", "[", "(", "[member:1", "(member:2", "", "b", "+x", "-\x00"}
+	textBounds = []string{"-", "+", "", "b", "+x", "-\x00", "]a"} // what lies between texts is undefined unless all scores are equal
 	protocols  = []string{"2", "3", "1", "4", "x", "", "-3"}
 )
 

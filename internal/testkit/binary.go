@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"fmt"
+	"hash/fnv"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,14 +123,22 @@ func buildBinary() (string, error) {
 	if err := fresh.Close(); err != nil {
 		return "", err
 	}
-	args := []string{"build", "-o", fresh.Name()}
-	name := "hyperkv"
+	// Several working trees may be tested at the same time.
+	tree, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOMOD: %w", err)
+	}
+	id := fnv.New32a()
+	id.Write(tree)
+	args, tags := []string{"build", "-o", fresh.Name()}, "poll_opt" // as the Makefile builds it
+	name := fmt.Sprintf("hyperkv-%08x", id.Sum32())
 	if raceEnabled {
 		args, name = append(args, "-race"), name+"-race"
 	}
 	if invariant.Enabled {
-		args, name = append(args, "-tags", "invariants"), name+"-invariants"
+		tags, name = tags+",invariants", name+"-invariants"
 	}
+	args = append(args, "-tags", tags)
 	out, err := exec.Command("go", append(args, "hyperkv/cmd/hyperkv")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build hyperkv: %w\n%s", err, out)

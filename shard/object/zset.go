@@ -183,7 +183,7 @@ func (z *ZSetView) RemoveRange(from, to int) {
 		end, count := at, min(left, c.Count()-offset)
 		for range count {
 			member, size := Unpack(leaf[end+scoreBytes:])
-			z.byMember.forget(textHash(member.Bytes(scratch[:0])), scoredBits(leaf[end:]))
+			z.byMember.forget(memberHash(member.Bytes(scratch[:0])), scoredBits(leaf[end:]))
 			end += scoreBytes + size
 		}
 		z.byScore.cut(&c, at, end-at, count, &zsetByScore)
@@ -458,10 +458,19 @@ func pairAt(p []byte) (member Element, score float64, size int) {
 //	11110101 8 bytes                 any number
 //	11110110 4 bytes                 one that is the same in single precision
 //	11110111 integer … 11111010 …    a packed integer divided by 10 … 10000
+//	11111011 7 bytes … 11111110 …    one from 2⁻¹⁶ to below 2⁴⁸
+//
+// The 7 bytes of the last are its mantissa and, above that, four bits of its
+// exponent, which counts from -16; the first byte tells the other two.
 const (
 	packScore64    = 0xf5
 	packScore32    = 0xf6
 	packScorePoint = 0xf6 // plus the number of decimals
+	packScore56    = 0xfb // plus a part of the exponent
+
+	mantissaBits  = 52
+	exponentFirst = 1023 - 16 // as the bits of a number have it
+	exponentCount = 64
 
 	scoreDecimalsMax = 4
 	packedScoreMax   = 9
@@ -485,7 +494,14 @@ func appendScore(dst []byte, f float64) []byte {
 	if single := float32(f); float64(single) == f {
 		return binary.LittleEndian.AppendUint32(append(dst, packScore32), math.Float32bits(single))
 	}
-	return binary.LittleEndian.AppendUint64(append(dst, packScore64), math.Float64bits(f))
+	bits := math.Float64bits(f)
+	if exponent := bits>>mantissaBits - exponentFirst; exponent < exponentCount {
+		seven := exponent<<mantissaBits | bits&(1<<mantissaBits-1)
+		dst = append(dst, byte(packScore56+exponent>>4))
+		return append(dst, byte(seven), byte(seven>>8), byte(seven>>16), byte(seven>>24),
+			byte(seven>>32), byte(seven>>40), byte(seven>>48))
+	}
+	return binary.LittleEndian.AppendUint64(append(dst, packScore64), bits)
 }
 
 // unpackScore reads the packed score at the start of p.
@@ -498,6 +514,9 @@ func unpackScore(p []byte) (f float64, size int) {
 		return math.Float64frombits(binary.LittleEndian.Uint64(p[1:])), 9
 	case b == packScore32:
 		return float64(math.Float32frombits(binary.LittleEndian.Uint32(p[1:]))), 5
+	case b >= packScore56:
+		seven := uint64(binary.LittleEndian.Uint32(p[1:])) | uint64(binary.LittleEndian.Uint32(p[4:]))>>8<<32
+		return math.Float64frombits(seven + uint64(b-packScore56)<<56 + exponentFirst<<mantissaBits), 8
 	default:
 		e, size := Unpack(p[1:])
 		return float64(e.n) / powersOfTen[b-packScorePoint], 1 + size
@@ -513,6 +532,8 @@ func packedScoreLen(p []byte) int {
 		return 9
 	case b == packScore32:
 		return 5
+	case b >= packScore56:
+		return 8
 	default:
 		return 1 + PackedLen(p[1:])
 	}

@@ -33,7 +33,7 @@ func (b *ZSetBuilder) Len() int { return len(b.entries) }
 // order need not sort them.
 func (b *ZSetBuilder) Add(member Element, score float64) {
 	var scratch [20]byte
-	b.add(member, score+0, textHash(member.Bytes(scratch[:0])))
+	b.add(member, score+0, memberHash(member.Bytes(scratch[:0])))
 }
 
 func (b *ZSetBuilder) add(member Element, score float64, hash uint32) {
@@ -53,7 +53,7 @@ func (b *ZSetBuilder) Merge(member Element, score float64, combine func(was, sco
 		b.rehash(max(64, 4*len(b.entries)))
 	}
 	var scratch [20]byte
-	hash := textHash(member.Bytes(scratch[:0]))
+	hash := memberHash(member.Bytes(scratch[:0]))
 	mask := uint32(len(b.table) - 1)
 	place := hash & mask
 	for ; b.table[place] != 0; place = (place + 1) & mask {

@@ -54,9 +54,6 @@ func prefixOf(text []byte) uint64 {
 	return binary.BigEndian.Uint64(padded[:])
 }
 
-// textHash is the hash of a member by its text.
-func textHash(text []byte) uint32 { return uint32(ds.Hash(text) >> 32) }
-
 // memberKey is the key of the item by member at the start of p.
 func memberKey(p []byte) Key {
 	return Key{uint64(binary.LittleEndian.Uint32(p)), binary.LittleEndian.Uint64(p[4:])}
@@ -87,7 +84,7 @@ func (z *ZSetView) find(text []byte) (p scoredPlace, ok bool) {
 		return p, false
 	}
 	e := ElementOf(text)
-	hash := textHash(text)
+	hash := memberHash(text)
 	c := z.byMember.Seek(Key{Hi: uint64(hash)}, nil)
 	leaf := z.byMember.Leaf(c.Leaf())
 	for at := searchMember(leaf, Key{Hi: uint64(hash)}); ; at += memberItem {
@@ -169,7 +166,7 @@ func (z *ZSetView) add(member []byte, score float64) (was float64, existed bool)
 		z.byScore.cut(&p.leaf, p.at, p.size, 1, &zsetByScore)
 	} else {
 		z.home.Change()
-		z.byMember.remember(textHash(member), bits)
+		z.byMember.remember(memberHash(member), bits)
 	}
 	size := scoreBytes + e.PackedSize()
 	var item []byte

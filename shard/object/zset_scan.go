@@ -97,7 +97,7 @@ func (z *ZSetView) resolve(found []Key, ties int, visit func(member Element, sco
 			}
 			member, size := Unpack(leaf[at+scoreBytes:])
 			at += scoreBytes + size
-			hash := uint64(textHash(member.Bytes(scratch[:0])))
+			hash := uint64(memberHash(member.Bytes(scratch[:0])))
 			if _, ok := slices.BinarySearchFunc(sought, hash, func(k Key, h uint64) int { return cmp.Compare(k.Hi, h) }); ok {
 				members = append(members, member)
 				n--

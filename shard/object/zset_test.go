@@ -49,7 +49,7 @@ func (z *ZSetView) check() {
 		invariant.Assert(score >= lastScore, "scores out of order")
 		invariant.Assert(count == 0 || score > lastScore || last.Compare(member) < 0, "members out of order")
 		last, lastScore = ElementOf(member.Append(nil)), score
-		hashes[[2]uint64{uint64(textHash(member.Append(nil))), orderedBits(score)}]++
+		hashes[[2]uint64{uint64(memberHash(member.Append(nil))), orderedBits(score)}]++
 		count++
 		return true
 	}
@@ -382,7 +382,12 @@ func TestPackedScores(t *testing.T) {
 	f(3.14, 3)
 	f(99.99, 4)
 	f(12345.6789, 6)
-	f(1.0/3, 9)
+	f(1.0/3, 8)
+	f(-1.0/3, 9)
+	f(math.Nextafter(1, 0)/(1<<16), 9)
+	f(math.Nextafter(1.0/(1<<16), 1), 8)
+	f(math.Nextafter(1<<48, 0), 8)
+	f(math.Pi*(1<<48), 9)
 	f(1.0/1024, 5)
 	f(math.Inf(1), 5)
 	f(math.Inf(-1), 5)
@@ -394,8 +399,11 @@ func TestPackedScores(t *testing.T) {
 		if score != score {
 			continue
 		}
-		if r.IntN(2) == 0 {
+		switch r.IntN(3) {
+		case 0:
 			score = math.Round(r.NormFloat64()*1e6) / 1e4
+		case 1:
+			score = math.Abs(r.NormFloat64() * float64(int64(1)<<r.IntN(50)))
 		}
 		f(score, len(appendScore(nil, score)))
 	}

@@ -1,0 +1,76 @@
+package sorting
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"hyperkv/engine/hashes"
+	"hyperkv/engine/keys"
+	"hyperkv/engine/lists"
+	"hyperkv/engine/sets"
+	"hyperkv/engine/streams"
+	texts "hyperkv/engine/strings"
+	"hyperkv/engine/zsets"
+	"hyperkv/internal/familykit"
+	"hyperkv/internal/testkit"
+)
+
+// handlers are this family beside those of the types that it is about.
+func handlers(t *testing.T, o familykit.Options) *familykit.Handlers {
+	t.Helper()
+	return familykit.NewHandlers(t, o, Family, lists.Family, sets.Family, zsets.Family,
+		hashes.Family, streams.Family, texts.Family, keys.Family)
+}
+
+func TestTranscripts(t *testing.T) {
+	testkit.RunTranscripts(t, "testdata/*.txt", testkit.Redis(t),
+		handlers(t, familykit.Options{Shards: 1}), handlers(t, familykit.Options{Shards: 3}))
+}
+
+func TestEffects(t *testing.T) {
+	h := handlers(t, familykit.Options{Record: true})
+	c := h.Client(t)
+	c.Must("RPUSH", "list", "3", "1", "2")
+	f := func(command string, want ...string) {
+		t.Helper()
+		h.Take()
+		if _, err := c.Do(strings.Fields(command)...); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.Take().All; !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", command, got, want)
+		}
+	}
+	f("SORT list")
+	f("SORT list STORE to", "0! l sortstore to", "0> SORT list STORE to")
+	f("SORT nokey STORE to", "0! g del to", "0> SORT nokey STORE to")
+	f("SORT nokey STORE to")
+	f("SORT list LIMIT 5 1 STORE list", "0! g del list", "0> SORT list LIMIT 5 1 STORE list")
+}
+
+// Where the router looks for keys, and when it gives up and takes all shards.
+func TestRouting(t *testing.T) {
+	f := func(line string, wantKeys []int, wantWide bool) {
+		t.Helper()
+		var args [][]byte
+		for _, word := range strings.Fields(line) {
+			args = append(args, []byte(word))
+		}
+		got, err := findKeys(args)
+		if err != nil || !slices.Equal(got, wantKeys) || leadsElsewhere(args) != wantWide {
+			t.Errorf("%s: got %v and %v, %v, want %v and %v", line, got, leadsElsewhere(args), err, wantKeys, wantWide)
+		}
+	}
+	f("SORT a", []int{1}, false)
+	f("SORT a STORE b", []int{1, 3}, false)
+	f("SORT a store b limit 1 2 STORE c", []int{1, 8}, false)
+	f("SORT a BY STORE GET STORE", []int{1}, false)
+	f("SORT a BY STORE GET STORE STORE b", []int{1, 7}, false)
+	f("SORT a STORE", []int{1}, false)
+	f("SORT a BY nosort GET #", []int{1}, false)
+	f("SORT a BY w_*", []int{1}, true)
+	f("SORT a BY w_* BY nosort", []int{1}, false)
+	f("SORT a GET w_*->f STORE b", []int{1, 5}, true)
+	f("SORT a GET w_* what", []int{1}, false)
+}

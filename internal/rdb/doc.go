@@ -1,0 +1,23 @@
+// Package rdb reads and writes values in the format of Redis' RDB files and DUMP
+// payloads: those of all versions from 2.8 to 7.4.
+//
+// The format has several forms for each type, one for each way in which some
+// Redis kept such a value in memory. None of that reaches the outside: a Reader
+// shows a value to a Visitor element by element, whatever the form, and a Writer
+// is handed elements.
+//
+//	DUMP payload   type 1 │ value … │ version 2 │ CRC-64 8
+//	value          lengths, texts and doubles one after the other, or a text
+//	               that is a listpack, a ziplist, an intset or a zipmap
+//
+// A Reader may be given any bytes. It believes no length that the bytes before it
+// do not bear out, so that it neither panics nor allocates more than a fixed
+// multiple of what it was given, and what a Visitor is shown fits together:
+// integers are in range, scores are numbers, IDs ascend, every pending entry has a
+// consumer. Only duplicates are up to the Visitor; Payload.Check looks for them.
+//
+// A Writer takes the oldest form that has room for all of a value, because a
+// server refuses payloads of versions that it does not know.
+//
+// Start with Reader.Value in value.go, or Writer in writer.go.
+package rdb
