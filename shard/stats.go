@@ -193,6 +193,7 @@ type stats struct {
 type publicStats struct {
 	hits, misses, expired, dirty, lagSum atomic.Uint64
 	lazyFreed                            atomic.Uint64
+	waitingKeys, waitingOnDeletion       atomic.Int64
 	expiredMembers                       atomic.Uint64
 	lag                                  [LagBuckets]atomic.Uint64
 	errors                               atomic.Pointer[map[string]uint64]
@@ -272,6 +273,12 @@ func (s *Shard) publish() {
 		}
 		st.public.errors.Store(&errors)
 	}
+	if n := int64(len(s.waiting.queues)); n != st.public.waitingKeys.Load() {
+		st.public.waitingKeys.Store(n)
+	}
+	if n := int64(s.waiting.onDeletion); n != st.public.waitingOnDeletion.Load() {
+		st.public.waitingOnDeletion.Store(n)
+	}
 	if st.touched == 0 {
 		return
 	}
@@ -326,10 +333,13 @@ type Stats struct {
 	// LazyFreed counts large collections that were freed after their keys were
 	// gone; LazyPending is how many are still to be freed.
 	LazyFreed, LazyPending uint64
-	LagSumMillis           uint64
-	Lag                    [LagBuckets]uint64
-	Errors                 map[string]uint64
-	Databases              []DatabaseStats
+	// WaitingKeys is how many keys blocking commands wait for, WaitingOnDeletion
+	// how many of those also end a wait by being deleted.
+	WaitingKeys, WaitingOnDeletion int64
+	LagSumMillis                   uint64
+	Lag                            [LagBuckets]uint64
+	Errors                         map[string]uint64
+	Databases                      []DatabaseStats
 }
 
 // DatabaseStats is the size of one database on one shard.
@@ -359,6 +369,8 @@ func (s *Shard) Stats(sum *Stats) {
 	sum.ExpiredMembers += p.expiredMembers.Load()
 	sum.Dirty += p.dirty.Load()
 	sum.LazyFreed += p.lazyFreed.Load()
+	sum.WaitingKeys += p.waitingKeys.Load()
+	sum.WaitingOnDeletion += p.waitingOnDeletion.Load()
 	sum.LagSumMillis += p.lagSum.Load()
 	for i := range p.lag {
 		sum.Lag[i] += p.lag[i].Load()

@@ -120,6 +120,9 @@ func (l *leaver) RunOn(s *Shard) { s.waiting.remove(l.waiter, s) }
 type waitTable struct {
 	queues map[watchKey]*waitQueue // nil while nobody waits
 	ready  []watchKey              // keys that may be ready, in the order in which they became so
+	// onDeletion is how many of the queues have somebody whose wait ends when the
+	// key is deleted.
+	onDeletion int
 	// serving keeps what is made ready meanwhile for the loop that is under way.
 	serving bool
 	call    *Call // runs the commands of those who are served
@@ -127,8 +130,9 @@ type waitTable struct {
 
 // waitQueue is who waits for one key, in the order of arrival.
 type waitQueue struct {
-	waiters []*Waiter
-	noted   bool // the key is in ready
+	waiters    []*Waiter
+	noted      bool // the key is in ready
+	onDeletion int  // waiters whose wait ends when the key is deleted
 }
 
 func (t *waitTable) add(at watchKey, w *Waiter) {
@@ -140,8 +144,14 @@ func (t *waitTable) add(at watchKey, w *Waiter) {
 		q = new(waitQueue)
 		t.queues[at] = q
 	}
-	if n := len(q.waiters); n == 0 || q.waiters[n-1] != w { // a key may be named twice
-		q.waiters = append(q.waiters, w)
+	if n := len(q.waiters); n > 0 && q.waiters[n-1] == w {
+		return // a key may be named twice
+	}
+	q.waiters = append(q.waiters, w)
+	if w.wait.Deletion {
+		if q.onDeletion++; q.onDeletion == 1 {
+			t.onDeletion++
+		}
 	}
 }
 
@@ -158,6 +168,11 @@ func (t *waitTable) remove(w *Waiter, s *Shard) {
 		}
 		if i := slices.Index(q.waiters, w); i >= 0 {
 			q.waiters = slices.Delete(q.waiters, i, i+1)
+			if w.wait.Deletion {
+				if q.onDeletion--; q.onDeletion == 0 {
+					t.onDeletion--
+				}
+			}
 		}
 		if len(q.waiters) == 0 {
 			delete(t.queues, at)

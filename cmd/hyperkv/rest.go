@@ -7,8 +7,10 @@ import (
 
 const (
 	restEvery = 200 * time.Millisecond
-	// restAfter is how many looks in a row must find no work.
+	// restAfter is how many looks in a row must find no work worth the name, which is
+	// less than restWork.
 	restAfter = 3
+	restWork  = 20
 	// restPause is the least time between two times that memory is given back.
 	restPause = time.Second
 )
@@ -28,8 +30,11 @@ func rest(stop <-chan struct{}, work func() uint64, free func()) {
 		case <-stop:
 			return
 		case now := <-tick.C:
-			if done := work(); done != last {
-				last, idle, worked = done, 0, true
+			done := work()
+			busy := done-last >= restWork
+			last = done
+			if busy {
+				idle, worked = 0, true
 				continue
 			}
 			if idle++; worked && idle >= restAfter && now.Sub(freed) >= restPause {

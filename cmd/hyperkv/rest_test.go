@@ -18,7 +18,7 @@ func TestRest(t *testing.T) {
 	}()
 	began := time.Now()
 	for time.Since(began) < 2*restAfter*restEvery {
-		work.Add(1)
+		work.Add(2 * restWork)
 		time.Sleep(10 * time.Millisecond)
 	}
 	busyUntil := time.Now()

@@ -83,7 +83,8 @@ func (r *report) clients() {
 	r.int("watching_clients", int64(usage.Watching))
 	r.int("clients_in_timeout_table", e.BlockedCount())
 	r.int("total_watched_keys", int64(usage.WatchedKeys))
-	r.zeros("total_blocking_keys", "total_blocking_keys_on_nokey")
+	r.int("total_blocking_keys", r.statistics().WaitingKeys)
+	r.int("total_blocking_keys_on_nokey", r.statistics().WaitingOnDeletion)
 }
 
 // memoryNumbers are the figures that INFO, MEMORY STATS and MEMORY DOCTOR share.

@@ -25,8 +25,9 @@ var samples = []engine.Command{{
 	Since:   "2.8.0",
 	Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. " +
 		"N is the number of elements inside the collection.",
-	Syntax: "key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
-	Tips:   []string{"nondeterministic_output"},
+	Syntax:  "key cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [NOSCORES]",
+	History: []string{"Valkey 9: Added the `NOSCORES` option."},
+	Tips:    []string{"nondeterministic_output"},
 }}
 
 const (
@@ -138,7 +139,7 @@ const (
 	scanCountMax = 1 << 17
 )
 
-// ZSCAN key cursor [MATCH pattern] [COUNT count]
+// ZSCAN key cursor [MATCH pattern] [COUNT count] [NOSCORES]
 func zscan(c *shard.Call) error {
 	cursor, ok := shard.ParseCursor(c.Args[2])
 	if !ok {
@@ -153,8 +154,14 @@ func zscan(c *shard.Call) error {
 		c.Reply.BulkInt(0)
 		return c.Reply.Array(0)
 	}
-	count, pattern := int64(scanCount), []byte(nil)
+	count, pattern, scores := int64(scanCount), []byte(nil), true
 	for args := c.Args[3:]; len(args) > 0; args = args[2:] {
+		for len(args) > 0 && is(args[0], "NOSCORES") {
+			scores, args = false, args[1:]
+		}
+		if len(args) == 0 {
+			break
+		}
 		if len(args) == 1 {
 			return resp.ErrSyntax
 		}
@@ -181,9 +188,12 @@ func zscan(c *shard.Call) error {
 			return
 		}
 		member.Reply(&found)
-		var digits [32]byte
-		found.Bulk(resp.FormatDouble(digits[:0], score))
-		n += 2
+		n++
+		if scores {
+			var digits [32]byte
+			found.Bulk(resp.FormatDouble(digits[:0], score))
+			n++
+		}
 	})
 	c.Reply.Array(2)
 	c.Reply.BulkInt(int64(next))
