@@ -21,6 +21,7 @@ type batch struct {
 	bytes    []byte
 	keys     []int
 	hashes   []uint64
+	ran      int    // how many commands have run
 	sink     uint64 // keeps prefetches from being optimised away
 	nextFree *batch
 }
@@ -75,6 +76,10 @@ func (s *Session) copyGroup(g *group) *batch {
 // RunOn implements shard.Job.
 func (t *batch) RunOn(sh *shard.Shard) {
 	t.run(sh.Call())
+	if t.ran < len(t.commands) {
+		sh.Post(&t.Node, t) // behind who is to be served first
+		return
+	}
 	sh.Publish()
 	t.session.loop.complete(&t.pending)
 }
@@ -82,25 +87,34 @@ func (t *batch) RunOn(sh *shard.Shard) {
 // runAcross is the body of the transaction.
 func (t *batch) runAcross() {
 	t.call.Bind(t.txn.Shards[0].Set(), t.txn.Shards...)
-	t.run(&t.call)
+	for t.ran < len(t.commands) {
+		t.run(&t.call) // a transaction is not divided
+	}
 }
 
+// run runs commands from where it has stopped before, until somebody is to be
+// served first or all have run.
 func (t *batch) run(call *shard.Call) {
 	w := resp.Writer{Buf: t.reply, Proto: t.proto}
 	call.BeginClient(&t.client, &w)
 	var sink uint64
-	for i := range t.commands {
-		sink += t.commands[i].touchBuckets(call)
+	rest := t.commands[t.ran:]
+	for i := range rest {
+		sink += rest[i].touchBuckets(call)
 	}
-	for i := range t.commands {
-		sink += t.commands[i].touchRecords(call)
+	for i := range rest {
+		sink += rest[i].touchRecords(call)
 	}
 	t.sink = sink
 	at := clock.Monotonic()
-	for i := range t.commands {
+	for t.ran < len(t.commands) {
+		i := t.ran
 		t.replies[i].start = len(w.Buf)
 		at = t.commands[i].run(call, at)
 		t.replies[i].end = len(w.Buf)
+		if t.ran++; call.Overtaken() {
+			break
+		}
 	}
 	call.EndClient()
 	t.reply = w.Buf
@@ -140,7 +154,7 @@ func (l *Loop) giveBatch(t *batch) {
 	if cap(t.bytes) > batchKeepBytes {
 		t.bytes = nil
 	}
-	t.client = shard.Client{}
+	t.client, t.ran = shard.Client{}, 0
 	t.pending.reset()
 	t.nextFree, l.batches = l.batches, t
 }

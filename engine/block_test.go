@@ -135,6 +135,23 @@ func TestBlockingIsServedBetweenCommands(t *testing.T) {
 	writer.expect(":1\r\n$-1\r\n:1\r\n$1\r\nw\r\n")
 	p.expect("*2\r\n$1\r\nk\r\n$1\r\nv\r\n")
 
+	// Also one who needs more shards than the writer, whether those are free or not.
+	for range 20 {
+		for _, busyShard := range []int{-1, 0, 1, 2} {
+			writer.ask(":1\r\n", "DEL", "k")
+			p.send("TAKE", "other", "k", "third", "fourth", "0")
+			waitBlocked(t, e, p, 1)
+			release := func() {}
+			if busyShard >= 0 {
+				release = busy(t, e, busyShard)
+			}
+			writer.feed("PUT k v\r\nGET k\r\nECHO x\r\nPUT k w\r\nGET k\r\n")
+			release()
+			writer.expect(":1\r\n$-1\r\n$1\r\nx\r\n:1\r\n$1\r\nw\r\n")
+			p.expect("*2\r\n$1\r\nk\r\n$1\r\nv\r\n")
+		}
+	}
+
 	// After a transaction, not inside it.
 	writer.ask(":1\r\n", "DEL", "k")
 	p.send("TAKE", "k", "0")

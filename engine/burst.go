@@ -122,15 +122,19 @@ func (s *Session) flush() {
 	if direct {
 		out = &l.output
 	}
+	all := false
 	if b.across.count > 0 {
-		if !s.runAcross(out) {
-			s.postAcross()
-			direct = false
-		}
-	} else if !s.runGroups(out) {
-		direct = false
+		all = s.runAcross(out)
+	} else {
+		all = s.runGroups(out)
 	}
-	if !direct {
+	if direct && !all {
+		// What has run is in the output already, ahead of what has not.
+		for i := range b.count {
+			b.entries[i].start, b.entries[i].end = 0, 0
+		}
+	}
+	if !direct || !all {
 		s.assemble()
 	}
 	b.reset()
@@ -142,56 +146,71 @@ func (s *Session) runGroups(out *[]byte) (all bool) {
 	b := &s.loop.burst
 	var busy [16]int
 	waiting := busy[:0]
+	all = true
 	for _, i := range b.touched {
-		if !s.runGroup(i, out) {
+		ran, rest := s.runGroup(i, out)
+		if !ran {
 			waiting = append(waiting, i)
 		}
+		all = all && !rest
 	}
-	all = true
 	for _, i := range waiting {
 		// Others had the turn a moment ago; our other groups have run since.
-		if len(b.touched) == 1 || !s.runGroup(i, out) {
-			s.postGroup(i)
-			all = false
+		if len(b.touched) > 1 {
+			if ran, rest := s.runGroup(i, out); ran {
+				all = all && !rest
+				continue
+			}
 		}
+		s.postGroup(i)
+		all = false
 	}
 	return all
 }
 
 // runGroup runs the entries of one shard here, if the shard is free, and
-// appends their replies to out.
-func (s *Session) runGroup(index int, out *[]byte) bool {
+// appends their replies to out. rest says that some of them had to be posted,
+// because somebody is to be served between them.
+func (s *Session) runGroup(index int, out *[]byte) (ran, rest bool) {
 	e := s.loop.engine
 	sh := e.Shards.Shards[index]
 	if e.foreignOnly || !sh.Enter() {
-		return false
+		return false, false
 	}
 	g := &s.loop.burst.groups[index]
 	s.prefetch(sh.Call(), g)
-	s.runEntries(sh.Call(), g, out)
+	if rest = s.runEntries(sh.Call(), g, out); rest {
+		s.postGroup(index)
+	}
 	sh.Exit()
-	return true
+	return true, rest
 }
 
-// runAcross is runGroup for the commands over several shards.
-func (s *Session) runAcross(out *[]byte) bool {
+// runAcross runs the commands over several shards, here or, where a shard is busy,
+// by a transaction. It says whether all have run here.
+func (s *Session) runAcross(out *[]byte) (all bool) {
 	e := s.loop.engine
 	x := &s.loop.crossing
 	x.finish(e)
 	if e.foreignOnly || !e.Shards.EnterAll(x.shards) {
+		s.postAcross()
 		return false
 	}
 	g := &s.loop.burst.across
 	x.call.Bind(e.Shards, x.shards...)
 	s.prefetch(&x.call, g)
-	s.runEntries(&x.call, g, out)
+	rest := s.runEntries(&x.call, g, out)
+	if rest {
+		s.postAcross()
+	}
 	e.Shards.ExitAll(x.shards)
-	return true
+	return !rest
 }
 
 // runEntries runs a group with a call that is bound to its shards, whose turns
-// are held.
-func (s *Session) runEntries(call *shard.Call, g *group, out *[]byte) {
+// are held. rest says that the group is now what must come behind somebody who
+// waits and is to be served first.
+func (s *Session) runEntries(call *shard.Call, g *group, out *[]byte) (rest bool) {
 	b := &s.loop.burst
 	w := resp.Writer{Buf: *out, Proto: s.proto}
 	call.BeginClient(&s.client, &w)
@@ -202,9 +221,14 @@ func (s *Session) runEntries(call *shard.Call, g *group, out *[]byte) {
 		en.start = len(w.Buf)
 		at = en.run(call, at)
 		en.end = len(w.Buf)
+		if call.Overtaken() && en.next >= 0 {
+			g.first, rest = en.next, true
+			break
+		}
 	}
 	call.EndClient()
 	*out = w.Buf
+	return rest
 }
 
 // run executes the command with a call that is bound to its shards. start and

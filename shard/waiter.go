@@ -44,6 +44,7 @@ type Waiter struct {
 
 	wait  Wait
 	order uint64 // of arrival, over all shards
+	via   *Shard // whose holder has put txn into the mailboxes
 	state atomic.Uint32
 	txn   Transaction
 }
@@ -123,6 +124,9 @@ type waitTable struct {
 	// onDeletion is how many of the queues have somebody whose wait ends when the
 	// key is deleted.
 	onDeletion int
+	// ahead is how many waiters the holder of the turn has put into the mailboxes,
+	// to be served before whatever comes next.
+	ahead int
 	// serving keeps what is made ready meanwhile for the loop that is under way.
 	serving bool
 	call    *Call // runs the commands of those who are served
@@ -260,7 +264,7 @@ func (s *Shard) serveKey(at watchKey, held []*Shard, behind uint64) {
 		}
 		if !containsAll(held, w.Shards) {
 			if w.state.CompareAndSwap(waiterWaiting, waiterServing) {
-				s.set.serveLater(w)
+				s.serveLater(w)
 			}
 			return // those behind come after it: see serveLater
 		}
@@ -332,11 +336,28 @@ func (w *Waiter) attempt(s *Shard) (served bool) {
 	return true
 }
 
+// Overtaken says that somebody is to be served before the commands that follow:
+// whoever has more of them for the call's shards must post the rest, and so put
+// them behind.
+func (c *Call) Overtaken() bool {
+	if c.only != nil {
+		return c.only.waiting.ahead != 0
+	}
+	for _, s := range c.shards {
+		if s.waiting.ahead != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // serveLater has the command of w, whom the caller has made serving, run as a
 // transaction: in the mailboxes of its shards it stands ahead of whatever reaches
-// them from now on. The caller holds the turn of one of them.
-func (set *Set) serveLater(w *Waiter) {
-	t := &w.txn
+// them from now on. The caller holds the turn of s, which is one of them.
+func (s *Shard) serveLater(w *Waiter) {
+	w.via = s
+	s.waiting.ahead++
+	set, t := s.set, &w.txn
 	if t.Shards == nil {
 		t.Shards = w.Shards
 		t.Done = func() {}
@@ -351,6 +372,7 @@ func (set *Set) serveLater(w *Waiter) {
 // attemptLater is attempt in a transaction, after which those behind w in the
 // queues of its keys have their turn.
 func (w *Waiter) attemptLater() {
+	w.via.waiting.ahead--
 	behind := w.order
 	if w.attempt(w.Shards[0]) {
 		behind = 0
