@@ -83,19 +83,19 @@ func parseSteps(args [][]byte, steps []step) (_ []step, writes bool, err error) 
 		s := step{overflow: mode}
 		used := 4
 		switch name := args[0]; {
-		case is(name, "GET") && len(args) >= 3:
+		case resp.WordIs(name, "GET") && len(args) >= 3:
 			used = 3
-		case is(name, "SET") && len(args) >= 4:
+		case resp.WordIs(name, "SET") && len(args) >= 4:
 			s.kind = stepSet
-		case is(name, "INCRBY") && len(args) >= 4:
+		case resp.WordIs(name, "INCRBY") && len(args) >= 4:
 			s.kind = stepAdd
-		case is(name, "OVERFLOW") && len(args) >= 2:
+		case resp.WordIs(name, "OVERFLOW") && len(args) >= 2:
 			switch {
-			case is(args[1], "WRAP"):
+			case resp.WordIs(args[1], "WRAP"):
 				mode = wrap
-			case is(args[1], "SAT"):
+			case resp.WordIs(args[1], "SAT"):
 				mode = saturate
-			case is(args[1], "FAIL"):
+			case resp.WordIs(args[1], "FAIL"):
 				mode = fail
 			default:
 				return nil, false, errOverflow

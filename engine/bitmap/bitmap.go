@@ -140,8 +140,8 @@ func (r *bitRange) parse(args [][]byte, endFirst bool) error {
 		return resp.ErrNotInteger
 	}
 	if len(args) == 3 {
-		r.inBits = is(args[2], "BIT")
-		if !r.inBits && !is(args[2], "BYTE") {
+		r.inBits = resp.WordIs(args[2], "BIT")
+		if !r.inBits && !resp.WordIs(args[2], "BYTE") {
 			return resp.ErrSyntax
 		}
 	}

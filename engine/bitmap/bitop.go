@@ -26,21 +26,21 @@ const (
 
 func operationNamed(word []byte) (op operation, ok bool) {
 	switch {
-	case is(word, "AND"):
+	case resp.WordIs(word, "AND"):
 		return opAnd, true
-	case is(word, "OR"):
+	case resp.WordIs(word, "OR"):
 		return opOr, true
-	case is(word, "XOR"):
+	case resp.WordIs(word, "XOR"):
 		return opXor, true
-	case is(word, "NOT"):
+	case resp.WordIs(word, "NOT"):
 		return opNot, true
-	case is(word, "DIFF"):
+	case resp.WordIs(word, "DIFF"):
 		return opDiff, true
-	case is(word, "DIFF1"):
+	case resp.WordIs(word, "DIFF1"):
 		return opDiff1, true
-	case is(word, "ANDOR"):
+	case resp.WordIs(word, "ANDOR"):
 		return opAndOr, true
-	case is(word, "ONE"):
+	case resp.WordIs(word, "ONE"):
 		return opOne, true
 	}
 	return 0, false

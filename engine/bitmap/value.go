@@ -42,20 +42,3 @@ func bitOffset(arg []byte) (int64, error) {
 	}
 	return n, nil
 }
-
-// is compares a word with a name in upper case, without regard to case.
-func is(word []byte, name string) bool {
-	if len(word) != len(name) {
-		return false
-	}
-	for i := range word {
-		c := word[i]
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != name[i] {
-			return false
-		}
-	}
-	return true
-}

@@ -95,10 +95,10 @@ func hello(c *engine.Context) error {
 	for i := 2; i < len(c.Args); i++ {
 		more := len(c.Args) - 1 - i
 		switch {
-		case is(c.Args[i], "AUTH") && more >= 2:
+		case resp.WordIs(c.Args[i], "AUTH") && more >= 2:
 			user, password, login = c.Args[i+1], c.Args[i+2], true
 			i += 2
-		case is(c.Args[i], "SETNAME") && more >= 1:
+		case resp.WordIs(c.Args[i], "SETNAME") && more >= 1:
 			name, named = c.Args[i+1], true
 			if !listable(name) {
 				return errClientName
@@ -154,7 +154,7 @@ func describeServer(c *engine.Context) error {
 func redactHello(args [][]byte) [][]byte {
 	visible := slices.Clone(args)
 	for i := 2; i < len(args); i++ {
-		if is(args[i], "AUTH") {
+		if resp.WordIs(args[i], "AUTH") {
 			end := min(i+3, len(args))
 			copy(visible[i+1:end], engine.RedactFrom(i + 1)(args)[i+1:end])
 		}

@@ -153,8 +153,8 @@ func clientGetName(c *engine.Context) error {
 // CLIENT SETINFO LIB-NAME libname | LIB-VER libver
 func clientSetInfo(c *engine.Context) error {
 	attribute, value := c.Args[2], string(c.Args[3])
-	name := is(attribute, "LIB-NAME")
-	if !name && !is(attribute, "LIB-VER") {
+	name := resp.WordIs(attribute, "LIB-NAME")
+	if !name && !resp.WordIs(attribute, "LIB-VER") {
 		return resp.Error("ERR Unrecognized option '" + shown(attribute) + "'")
 	}
 	if !listable(c.Args[3]) {
@@ -173,12 +173,12 @@ func clientSetInfo(c *engine.Context) error {
 // Only ON is answered.
 func clientReply(c *engine.Context) error {
 	switch action := c.Args[2]; {
-	case is(action, "ON"):
+	case resp.WordIs(action, "ON"):
 		c.Session.SetReply(true, false)
 		return c.Reply.OK()
-	case is(action, "OFF"):
+	case resp.WordIs(action, "OFF"):
 		c.Session.SetReply(false, false)
-	case is(action, "SKIP"):
+	case resp.WordIs(action, "SKIP"):
 		c.Session.SetReply(false, true)
 	default:
 		return resp.ErrSyntax

@@ -45,9 +45,9 @@ func clientPause(c *engine.Context) error {
 	switch {
 	case len(c.Args) > 4:
 		return resp.SubcommandSyntax("client", c.Args[1])
-	case len(c.Args) == 4 && is(c.Args[3], "WRITE"):
+	case len(c.Args) == 4 && resp.WordIs(c.Args[3], "WRITE"):
 		all = false
-	case len(c.Args) == 4 && !is(c.Args[3], "ALL"):
+	case len(c.Args) == 4 && !resp.WordIs(c.Args[3], "ALL"):
 		return resp.Error("ERR CLIENT PAUSE mode must be WRITE or ALL")
 	}
 	millis, ok := resp.ParseInt(c.Args[2])
@@ -77,9 +77,9 @@ func clientUnblock(c *engine.Context) error {
 	switch {
 	case len(c.Args) > 4:
 		return resp.SubcommandSyntax("client", c.Args[1])
-	case len(c.Args) == 4 && is(c.Args[3], "ERROR"):
+	case len(c.Args) == 4 && resp.WordIs(c.Args[3], "ERROR"):
 		withError = true
-	case len(c.Args) == 4 && !is(c.Args[3], "TIMEOUT"):
+	case len(c.Args) == 4 && !resp.WordIs(c.Args[3], "TIMEOUT"):
 		return resp.Error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 	}
 	id, ok := resp.ParseInt(c.Args[2])

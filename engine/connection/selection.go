@@ -71,9 +71,9 @@ func (s *selection) parse(c *engine.Context, from int, why purpose) error {
 			continue
 		case "SKIPME":
 			switch {
-			case is(c.Args[i], "YES"):
+			case resp.WordIs(c.Args[i], "YES"):
 				s.skipMe = true
-			case is(c.Args[i], "NO"):
+			case resp.WordIs(c.Args[i], "NO"):
 				s.skipMe = false
 			default:
 				return resp.ErrSyntax
@@ -241,9 +241,9 @@ func textFilter(of func(p *peer) string) func(*engine.Context, string, []byte) (
 // yet, so that all clients are normal; monitors always were.
 func typeFilter(_ *engine.Context, _ string, value []byte) (func(p *peer) bool, error) {
 	switch {
-	case is(value, "NORMAL"):
+	case resp.WordIs(value, "NORMAL"):
 		return func(*peer) bool { return true }, nil
-	case is(value, "MASTER"), is(value, "PRIMARY"), is(value, "SLAVE"), is(value, "REPLICA"), is(value, "PUBSUB"):
+	case resp.WordIs(value, "MASTER"), resp.WordIs(value, "PRIMARY"), resp.WordIs(value, "SLAVE"), resp.WordIs(value, "REPLICA"), resp.WordIs(value, "PUBSUB"):
 		return func(*peer) bool { return false }, nil
 	}
 	return nil, resp.Error("ERR Unknown client type '" + shown(value) + "'")

@@ -23,7 +23,7 @@ func (o *trackingOptions) parse(c *engine.Context) error {
 	for i := 3; i < len(c.Args); i++ {
 		arg, more := c.Args[i], i+1 < len(c.Args)
 		switch {
-		case is(arg, "REDIRECT") && more:
+		case resp.WordIs(arg, "REDIRECT") && more:
 			i++
 			if o.redirect != 0 {
 				return resp.Error("ERR A client can only redirect to a single other client")
@@ -36,14 +36,14 @@ func (o *trackingOptions) parse(c *engine.Context) error {
 				return resp.Error("ERR The client ID you want redirect to does not exist")
 			}
 			o.redirect = id
-		case is(arg, "BCAST"):
+		case resp.WordIs(arg, "BCAST"):
 			o.broadcast = true
-		case is(arg, "OPTIN"):
+		case resp.WordIs(arg, "OPTIN"):
 			o.optIn = true
-		case is(arg, "OPTOUT"):
+		case resp.WordIs(arg, "OPTOUT"):
 			o.optOut = true
-		case is(arg, "NOLOOP"): // goes with everything
-		case is(arg, "PREFIX") && more:
+		case resp.WordIs(arg, "NOLOOP"): // goes with everything
+		case resp.WordIs(arg, "PREFIX") && more:
 			i++
 			o.prefixes = append(o.prefixes, c.Args[i])
 		default:

@@ -7,29 +7,12 @@ import (
 	"hyperkv/resp"
 )
 
-// is says whether an argument is the given word, which is in upper case.
-func is(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i := range arg {
-		c := arg[i]
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // onOff reads ON or OFF.
 func onOff(arg []byte) (on bool, err error) {
 	switch {
-	case is(arg, "ON"):
+	case resp.WordIs(arg, "ON"):
 		return true, nil
-	case is(arg, "OFF"):
+	case resp.WordIs(arg, "OFF"):
 		return false, nil
 	}
 	return false, resp.ErrSyntax

@@ -63,17 +63,17 @@ type expiry struct {
 
 func expiryNamed(word []byte, now int64) expiry {
 	switch {
-	case is(word, "EX"):
+	case resp.WordIs(word, "EX"):
 		return expiry{"EX", now, 1000}
-	case is(word, "PX"):
+	case resp.WordIs(word, "PX"):
 		return expiry{"PX", now, 1}
-	case is(word, "EXAT"):
+	case resp.WordIs(word, "EXAT"):
 		return expiry{"EXAT", 0, 1000}
-	case is(word, "PXAT"):
+	case resp.WordIs(word, "PXAT"):
 		return expiry{"PXAT", 0, 1}
-	case is(word, "PERSIST"):
+	case resp.WordIs(word, "PERSIST"):
 		return expiry{name: "PERSIST"}
-	case is(word, "KEEPTTL"):
+	case resp.WordIs(word, "KEEPTTL"):
 		return expiry{name: "KEEPTTL"}
 	}
 	return expiry{}
@@ -147,11 +147,11 @@ func parseSetOptions(args [][]byte, now int64) (o setOptions, err error) {
 		word := args[i]
 		x := expiryNamed(word, now)
 		switch {
-		case is(word, "FNX"), is(word, "FXX"):
+		case resp.WordIs(word, "FNX"), resp.WordIs(word, "FXX"):
 			if o.onlyNew || o.onlyOld {
 				return o, errOneCondition
 			}
-			o.onlyNew, o.onlyOld = is(word, "FNX"), is(word, "FXX")
+			o.onlyNew, o.onlyOld = resp.WordIs(word, "FNX"), resp.WordIs(word, "FXX")
 		case x.name != "" && x.name != "PERSIST":
 			if o.expiry.name != "" {
 				return o, errOneExpiry
@@ -167,7 +167,7 @@ func parseSetOptions(args [][]byte, now int64) (o setOptions, err error) {
 			if o.at, err = shard.MemberDeadline(args[i], "hsetex", x.base, x.unit); err != nil {
 				return o, err
 			}
-		case is(word, "FIELDS"):
+		case resp.WordIs(word, "FIELDS"):
 			// The fields end the command.
 			rest := args[i+1:]
 			if len(rest) < 3 {

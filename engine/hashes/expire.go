@@ -95,7 +95,7 @@ const (
 // fieldsAt reads "FIELDS numfields field [field ...]" from args, which it must
 // fill; notPositive is the answer to a number that cannot be one.
 func fieldsAt(args [][]byte, notPositive resp.Error) (fields [][]byte, err error) {
-	if len(args) < 2 || !is(args[0], "FIELDS") {
+	if len(args) < 2 || !resp.WordIs(args[0], "FIELDS") {
 		return nil, errFieldsMissing
 	}
 	n, ok := resp.ParseInt(args[1])

@@ -404,7 +404,7 @@ func parseScanOptions(args [][]byte) (o scanOptions, err error) {
 	for i := 0; i < len(args); i++ {
 		more := i+1 < len(args)
 		switch {
-		case is(args[i], "COUNT") && more:
+		case resp.WordIs(args[i], "COUNT") && more:
 			i++
 			n, ok := resp.ParseInt(args[i])
 			if !ok {
@@ -414,10 +414,10 @@ func parseScanOptions(args [][]byte) (o scanOptions, err error) {
 				return o, resp.ErrSyntax
 			}
 			o.count = int(min(n, scanCountMax))
-		case is(args[i], "MATCH") && more:
+		case resp.WordIs(args[i], "MATCH") && more:
 			i++
 			o.matched, o.pattern = !glob.IsAll(args[i]), args[i]
-		case is(args[i], "NOVALUES"):
+		case resp.WordIs(args[i], "NOVALUES"):
 			o.noValues = true
 		default:
 			return o, resp.ErrSyntax
@@ -469,21 +469,4 @@ func hscan(c *shard.Call) error {
 	head.BulkInt(int64(next))
 	w.Buf = slices.Insert(w.Buf, at, head.Buf...)
 	return nil
-}
-
-// is compares a word with a name in upper case, without regard to case.
-func is(word []byte, name string) bool {
-	if len(word) != len(name) {
-		return false
-	}
-	for i := range word {
-		c := word[i]
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != name[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -32,7 +32,7 @@ func hrandfield(c *shard.Call) error {
 			return errCountRange
 		}
 		withValues = len(c.Args) == 4
-		if len(c.Args) > 4 || withValues && !is(c.Args[3], "WITHVALUES") {
+		if len(c.Args) > 4 || withValues && !resp.WordIs(c.Args[3], "WITHVALUES") {
 			return resp.ErrSyntax
 		}
 		if withValues && (count < -math.MaxInt64/2 || count > math.MaxInt64/2) {

@@ -76,11 +76,11 @@ func parseRestore(args [][]byte) (o restoreOptions, err error) {
 	for i := 0; i < len(args); i++ {
 		more := i+1 < len(args)
 		switch {
-		case is(args[i], "REPLACE"):
+		case resp.WordIs(args[i], "REPLACE"):
 			o.replace = true
-		case is(args[i], "ABSTTL"):
+		case resp.WordIs(args[i], "ABSTTL"):
 			o.absolute = true
-		case is(args[i], "IDLETIME") && more && !o.hasFrequency:
+		case resp.WordIs(args[i], "IDLETIME") && more && !o.hasFrequency:
 			i++
 			var ok bool
 			if o.idle, ok = resp.ParseInt(args[i]); !ok {
@@ -90,7 +90,7 @@ func parseRestore(args [][]byte) (o restoreOptions, err error) {
 				return o, errIdleTime
 			}
 			o.hasIdle = true
-		case is(args[i], "FREQ") && more && !o.hasIdle:
+		case resp.WordIs(args[i], "FREQ") && more && !o.hasIdle:
 			i++
 			n, ok := resp.ParseInt(args[i])
 			if !ok {

@@ -185,9 +185,9 @@ func copyKey(c *shard.Call) error {
 	to, replace := c.DB, false
 	for i := 3; i < len(c.Args); i++ {
 		switch {
-		case is(c.Args[i], "REPLACE"):
+		case resp.WordIs(c.Args[i], "REPLACE"):
 			replace = true
-		case is(c.Args[i], "DB") && i+1 < len(c.Args):
+		case resp.WordIs(c.Args[i], "DB") && i+1 < len(c.Args):
 			i++
 			number, err := databaseNumber(c, c.Args[i])
 			if err != nil {

@@ -132,7 +132,7 @@ func refCount(e keyspace.Entry) int64 {
 // checked all the same.
 func memoryUsage(c *shard.Call) error {
 	for i := 3; i < len(c.Args); i += 2 {
-		if !is(c.Args[i], "SAMPLES") || i+1 == len(c.Args) {
+		if !resp.WordIs(c.Args[i], "SAMPLES") || i+1 == len(c.Args) {
 			return resp.ErrSyntax
 		}
 		samples, ok := resp.ParseInt(c.Args[i+1])

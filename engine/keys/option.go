@@ -9,22 +9,6 @@ import (
 
 const errIntRange resp.Error = "ERR value is out of range, value must between -2147483648 and 2147483647"
 
-// is says whether arg is the given word, which is in upper case, in any case.
-func is(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i, c := range arg {
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // databaseNumber reads the number of an existing database.
 func databaseNumber(c *shard.Call, arg []byte) (int, error) {
 	n, ok := resp.ParseInt(arg)

@@ -103,7 +103,7 @@ func parseScanOptions(args [][]byte) (o scanOptions, err error) {
 		}
 		value := args[i+1]
 		switch {
-		case is(args[i], "COUNT"):
+		case resp.WordIs(args[i], "COUNT"):
 			n, ok := resp.ParseInt(value)
 			if !ok {
 				return o, resp.ErrNotInteger
@@ -112,9 +112,9 @@ func parseScanOptions(args [][]byte) (o scanOptions, err error) {
 				return o, resp.ErrSyntax
 			}
 			o.count = min(n, scanCountMax)
-		case is(args[i], "MATCH"):
+		case resp.WordIs(args[i], "MATCH"):
 			o.matched, o.pattern = !glob.IsAll(value), value
-		case is(args[i], "TYPE"):
+		case resp.WordIs(args[i], "TYPE"):
 			o.typed, o.kind = true, typeNamed(value)
 		default:
 			return o, resp.ErrSyntax

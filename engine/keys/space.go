@@ -46,9 +46,9 @@ func dbSize(c *shard.Call) error { return c.Reply.Int(int64(c.DB.Len())) }
 // parseFlush reads the modifier of FLUSHDB and FLUSHALL.
 func parseFlush(c *shard.Call) (async bool, err error) {
 	switch {
-	case len(c.Args) == 1 || len(c.Args) == 2 && is(c.Args[1], "SYNC"):
+	case len(c.Args) == 1 || len(c.Args) == 2 && resp.WordIs(c.Args[1], "SYNC"):
 		return false, nil
-	case len(c.Args) == 2 && is(c.Args[1], "ASYNC"):
+	case len(c.Args) == 2 && resp.WordIs(c.Args[1], "ASYNC"):
 		return true, nil
 	}
 	return false, resp.ErrSyntax

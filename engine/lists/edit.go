@@ -12,9 +12,9 @@ import (
 func linsert(c *shard.Call) error {
 	behind := 0
 	switch where := c.Args[2]; {
-	case is(where, "AFTER"):
+	case resp.WordIs(where, "AFTER"):
 		behind = 1
-	case !is(where, "BEFORE"):
+	case !resp.WordIs(where, "BEFORE"):
 		return resp.ErrSyntax
 	}
 	v, err := c.DB.OpenForWrite(c.Args[1], object.List)

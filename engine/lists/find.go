@@ -33,7 +33,7 @@ func (s *search) parse(args [][]byte) error {
 		}
 		n, ok := resp.ParseInt(args[i+1])
 		switch word := args[i]; {
-		case is(word, "RANK"):
+		case resp.WordIs(word, "RANK"):
 			switch {
 			case !ok:
 				return resp.ErrNotInteger
@@ -44,12 +44,12 @@ func (s *search) parse(args [][]byte) error {
 			}
 			s.back = n < 0
 			s.skip = max(n, -n) - 1
-		case is(word, "COUNT"):
+		case resp.WordIs(word, "COUNT"):
 			if !ok || n < 0 {
 				return errCountNegative
 			}
 			s.count = n
-		case is(word, "MAXLEN"):
+		case resp.WordIs(word, "MAXLEN"):
 			if !ok || n < 0 {
 				return errMaxLenNegative
 			}

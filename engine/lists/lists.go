@@ -182,28 +182,12 @@ const (
 // parseSide reads LEFT or RIGHT.
 func parseSide(arg []byte) (side, error) {
 	switch {
-	case is(arg, "LEFT"):
+	case resp.WordIs(arg, "LEFT"):
 		return left, nil
-	case is(arg, "RIGHT"):
+	case resp.WordIs(arg, "RIGHT"):
 		return right, nil
 	}
 	return left, resp.ErrSyntax
-}
-
-// is says whether arg is the given word, which is in upper case, in any case.
-func is(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i, c := range arg {
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // span turns two places of a list, both included and counted from the end when

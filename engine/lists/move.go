@@ -48,9 +48,9 @@ func (m *move) parseCount(args [][]byte) error {
 	if len(args) != 3 {
 		return resp.ErrSyntax
 	}
-	m.exactly = is(args[0], "EXACTLY")
-	m.bulk = is(args[2], "BULK")
-	if !m.exactly && !is(args[0], "COUNT") || !m.bulk && !is(args[2], "OBO") {
+	m.exactly = resp.WordIs(args[0], "EXACTLY")
+	m.bulk = resp.WordIs(args[2], "BULK")
+	if !m.exactly && !resp.WordIs(args[0], "COUNT") || !m.bulk && !resp.WordIs(args[2], "OBO") {
 		return resp.ErrSyntax
 	}
 	n, ok := resp.ParseInt(args[1])

@@ -218,7 +218,7 @@ func parseMPop(args [][]byte) (keys [][]byte, from side, count int64, err error)
 	switch args = args[1:]; {
 	case len(args) == 0:
 		return keys, from, 1, nil
-	case len(args) < 2 || !is(args[0], "COUNT"):
+	case len(args) < 2 || !resp.WordIs(args[0], "COUNT"):
 		return nil, left, 0, resp.ErrSyntax
 	}
 	if count, ok = resp.ParseInt(args[1]); !ok || count < 1 {

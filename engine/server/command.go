@@ -152,14 +152,14 @@ func commandList(c *engine.Context) error {
 	keep := func(*engine.Command) bool { return true }
 	switch {
 	case len(c.Args) == 2:
-	case len(c.Args) != 5 || !is(c.Args[2], "FILTERBY"):
+	case len(c.Args) != 5 || !resp.WordIs(c.Args[2], "FILTERBY"):
 		return resp.ErrSyntax
-	case is(c.Args[3], "MODULE"):
+	case resp.WordIs(c.Args[3], "MODULE"):
 		keep = func(*engine.Command) bool { return false }
-	case is(c.Args[3], "ACLCAT"):
+	case resp.WordIs(c.Args[3], "ACLCAT"):
 		category := strings.ToLower(string(c.Args[4]))
 		keep = func(command *engine.Command) bool { return slices.Contains(Categories(command), category) }
-	case is(c.Args[3], "PATTERN"):
+	case resp.WordIs(c.Args[3], "PATTERN"):
 		pattern := c.Args[4]
 		keep = func(command *engine.Command) bool { return glob.MatchFold(pattern, []byte(command.FullName())) }
 	default:

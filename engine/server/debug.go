@@ -196,14 +196,14 @@ func debugStringMatch(c *engine.Context) error {
 // DEBUG REPLYBUFFER PEAK-RESET-TIME time | RESIZING 0|1
 func debugReplyBuffer(c *engine.Context) error {
 	switch {
-	case is(c.Args[2], "PEAK-RESET-TIME"):
-		if is(c.Args[3], "NEVER") || is(c.Args[3], "RESET") {
+	case resp.WordIs(c.Args[2], "PEAK-RESET-TIME"):
+		if resp.WordIs(c.Args[3], "NEVER") || resp.WordIs(c.Args[3], "RESET") {
 			break
 		}
 		if _, ok := resp.ParseInt(c.Args[3]); !ok {
 			return resp.ErrNotInteger
 		}
-	case is(c.Args[2], "RESIZING"):
+	case resp.WordIs(c.Args[2], "RESIZING"):
 	default:
 		return subcommandSyntax(c)
 	}

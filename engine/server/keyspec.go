@@ -149,7 +149,7 @@ type foundKey struct {
 var variableAccess = map[string]func(args [][]byte) string{
 	"set": func(args [][]byte) string {
 		for _, arg := range args[3:] {
-			if is(arg, "GET") {
+			if resp.WordIs(arg, "GET") {
 				return "RW access update"
 			}
 		}
@@ -157,7 +157,7 @@ var variableAccess = map[string]func(args [][]byte) string{
 	},
 	"bitfield": func(args [][]byte) string {
 		for i := 2; i < len(args); i++ {
-			if is(args[i], "SET") || is(args[i], "INCRBY") {
+			if resp.WordIs(args[i], "SET") || resp.WordIs(args[i], "INCRBY") {
 				return "RW access update"
 			}
 		}

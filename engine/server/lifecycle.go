@@ -112,15 +112,15 @@ func shutdown(c *engine.Context) error {
 	var save, nosave, force, now, abort bool
 	for _, arg := range c.Args[1:] {
 		switch {
-		case is(arg, "NOSAVE"):
+		case resp.WordIs(arg, "NOSAVE"):
 			nosave = true
-		case is(arg, "SAVE"):
+		case resp.WordIs(arg, "SAVE"):
 			save = true
-		case is(arg, "NOW"):
+		case resp.WordIs(arg, "NOW"):
 			now = true
-		case is(arg, "FORCE"):
+		case resp.WordIs(arg, "FORCE"):
 			force = true
-		case is(arg, "ABORT"):
+		case resp.WordIs(arg, "ABORT"):
 			abort = true
 		default:
 			return resp.ErrSyntax
@@ -142,7 +142,7 @@ func shutdown(c *engine.Context) error {
 
 // REPLICAOF host port | NO ONE
 func replicaOf(c *engine.Context) error {
-	if is(c.Args[1], "NO") && is(c.Args[2], "ONE") {
+	if resp.WordIs(c.Args[1], "NO") && resp.WordIs(c.Args[2], "ONE") {
 		return c.Reply.OK()
 	}
 	port, err := strconv.Atoi(strings.TrimSpace(string(c.Args[2])))
@@ -157,7 +157,7 @@ func save(*engine.Context) error { return unavailable("snapshots are") }
 
 // BGSAVE [SCHEDULE]
 func bgSave(c *engine.Context) error {
-	if len(c.Args) > 2 || len(c.Args) == 2 && !is(c.Args[1], "SCHEDULE") {
+	if len(c.Args) > 2 || len(c.Args) == 2 && !resp.WordIs(c.Args[1], "SCHEDULE") {
 		return resp.ErrSyntax
 	}
 	return unavailable("snapshots are")

@@ -23,12 +23,12 @@ var lolwut = engine.Command{
 // draws as many as one likes; what was meant for Redis' own drawings is accepted.
 func lolwutCommand(c *engine.Context) error {
 	args := c.Args[1:]
-	if len(args) >= 2 && is(args[0], "VERSION") {
+	if len(args) >= 2 && resp.WordIs(args[0], "VERSION") {
 		if _, ok := resp.ParseInt(args[1]); !ok {
 			return resp.ErrNotInteger
 		}
 		args = args[2:]
-	} else if len(args) == 1 && is(args[0], "VERSION") {
+	} else if len(args) == 1 && resp.WordIs(args[0], "VERSION") {
 		args = args[1:]
 	}
 	shards := len(c.Engine.Shards.Shards)

@@ -11,30 +11,30 @@ import (
 func debugProtocol(c *engine.Context) error {
 	w := c.Reply
 	switch kind := c.Args[2]; {
-	case is(kind, "STRING"):
+	case resp.WordIs(kind, "STRING"):
 		return w.BulkString("Hello World")
-	case is(kind, "INTEGER"):
+	case resp.WordIs(kind, "INTEGER"):
 		return w.Int(12345)
-	case is(kind, "DOUBLE"):
+	case resp.WordIs(kind, "DOUBLE"):
 		return w.Double(3.141)
-	case is(kind, "BIGNUM"):
+	case resp.WordIs(kind, "BIGNUM"):
 		return w.BigNumber("1234567999999999999999999999999999999")
-	case is(kind, "NULL"):
+	case resp.WordIs(kind, "NULL"):
 		return w.Null()
-	case is(kind, "ARRAY"):
+	case resp.WordIs(kind, "ARRAY"):
 		w.Array(3)
 		return zeroOneTwo(w)
-	case is(kind, "SET"):
+	case resp.WordIs(kind, "SET"):
 		w.Set(3)
 		return zeroOneTwo(w)
-	case is(kind, "MAP"):
+	case resp.WordIs(kind, "MAP"):
 		w.Map(3)
 		for i := range 3 {
 			w.Int(int64(i))
 			w.Bool(i == 1)
 		}
 		return nil
-	case is(kind, "ATTRIB"):
+	case resp.WordIs(kind, "ATTRIB"):
 		if w.Proto == 3 {
 			w.Attribute(1)
 			w.BulkString("key-popularity")
@@ -43,7 +43,7 @@ func debugProtocol(c *engine.Context) error {
 			w.Int(90)
 		}
 		return w.BulkString("Some real reply following the attribute")
-	case is(kind, "PUSH"):
+	case resp.WordIs(kind, "PUSH"):
 		if w.Proto != 3 {
 			return resp.Error("ERR RESP2 is not supported by this command")
 		}
@@ -52,11 +52,11 @@ func debugProtocol(c *engine.Context) error {
 		w.Int(42)
 		// The push is not the reply, so there must be one.
 		return w.BulkString("Some real reply following the push reply")
-	case is(kind, "TRUE"):
+	case resp.WordIs(kind, "TRUE"):
 		return w.Bool(true)
-	case is(kind, "FALSE"):
+	case resp.WordIs(kind, "FALSE"):
 		return w.Bool(false)
-	case is(kind, "VERBATIM"):
+	case resp.WordIs(kind, "VERBATIM"):
 		return w.Verbatim("txt", "This is a verbatim\nstring")
 	}
 	return resp.Error("ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")

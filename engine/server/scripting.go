@@ -83,7 +83,7 @@ func functionFlush(c *engine.Context) error {
 	if len(c.Args) > 3 {
 		return subcommandSyntax(c)
 	}
-	if len(c.Args) == 3 && !is(c.Args[2], "SYNC") && !is(c.Args[2], "ASYNC") {
+	if len(c.Args) == 3 && !resp.WordIs(c.Args[2], "SYNC") && !resp.WordIs(c.Args[2], "ASYNC") {
 		return resp.Error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
 	}
 	return c.Reply.OK()
@@ -97,9 +97,9 @@ func functionList(c *engine.Context) error {
 	named, withCode := false, false
 	for i := 2; i < len(c.Args); i++ {
 		switch arg := c.Args[i]; {
-		case !withCode && is(arg, "WITHCODE"):
+		case !withCode && resp.WordIs(arg, "WITHCODE"):
 			withCode = true
-		case !named && is(arg, "LIBRARYNAME"):
+		case !named && resp.WordIs(arg, "LIBRARYNAME"):
 			if i == len(c.Args)-1 {
 				return resp.Error("ERR library name argument was not given")
 			}
@@ -139,7 +139,7 @@ func scriptExists(c *engine.Context) error {
 
 // SCRIPT FLUSH [ASYNC | SYNC]
 func scriptFlush(c *engine.Context) error {
-	if len(c.Args) > 3 || len(c.Args) == 3 && !is(c.Args[2], "SYNC") && !is(c.Args[2], "ASYNC") {
+	if len(c.Args) > 3 || len(c.Args) == 3 && !resp.WordIs(c.Args[2], "SYNC") && !resp.WordIs(c.Args[2], "ASYNC") {
 		return resp.Error("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
 	}
 	return c.Reply.OK()

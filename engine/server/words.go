@@ -7,22 +7,6 @@ import (
 	"hyperkv/resp"
 )
 
-// is says whether an argument is the given word, which is in upper case.
-func is(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i, c := range arg {
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // wordsOf are arguments in lower case.
 func wordsOf(args [][]byte) []string {
 	words := make([]string, len(args))

@@ -157,12 +157,12 @@ func counted(c *shard.Call, op operation) error {
 	limit := int64(0)
 	for options := c.Args[2+keys:]; len(options) > 0; {
 		switch {
-		case is(options[0], "LIMIT") && len(options) > 1:
+		case resp.WordIs(options[0], "LIMIT") && len(options) > 1:
 			if limit, ok = resp.ParseInt(options[1]); !ok || limit < 0 {
 				return errLimitNegative
 			}
 			options = options[2:]
-		case is(options[0], "APPROX") && op == union:
+		case resp.WordIs(options[0], "APPROX") && op == union:
 			options = options[1:]
 		default:
 			return resp.ErrSyntax

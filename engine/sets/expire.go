@@ -140,7 +140,7 @@ type addition struct {
 // has a number in front of the members.
 func (a *addition) parse(args [][]byte, now int64) error {
 	first := 0
-	if is(args[0], "KEEPTTL") {
+	if resp.WordIs(args[0], "KEEPTTL") {
 		first = 1
 	}
 	if _, ok := resp.ParseInt(args[first]); ok && len(args) > first+1 {
@@ -151,7 +151,7 @@ func (a *addition) parse(args [][]byte, now int64) error {
 		args = args[1:]
 		var err error
 		switch base, unit := expiryNamed(word, now); {
-		case is(word, "MEMBERS"):
+		case resp.WordIs(word, "MEMBERS"):
 			if a.members != nil {
 				return errMembersTwice
 			}
@@ -172,16 +172,16 @@ func (a *addition) parse(args [][]byte, now int64) error {
 				return err
 			}
 			a.timed, args = true, args[1:]
-		case is(word, "KEEPTTL"):
+		case resp.WordIs(word, "KEEPTTL"):
 			if a.timed || a.keep {
 				return errOneExpiry
 			}
 			a.keep = true
-		case is(word, "MNX"), is(word, "MXX"):
+		case resp.WordIs(word, "MNX"), resp.WordIs(word, "MXX"):
 			if a.onlyNew || a.onlyOld {
 				return errOneCondition
 			}
-			a.onlyNew, a.onlyOld = is(word, "MNX"), is(word, "MXX")
+			a.onlyNew, a.onlyOld = resp.WordIs(word, "MNX"), resp.WordIs(word, "MXX")
 		default:
 			return errUnknown(word)
 		}
@@ -208,13 +208,13 @@ func (a *addition) parseSeconds(args [][]byte, keep bool, now int64) (err error)
 // milliseconds; unit is 0 for other words.
 func expiryNamed(word []byte, now int64) (base, unit int64) {
 	switch {
-	case is(word, "EX"):
+	case resp.WordIs(word, "EX"):
 		return now, 1000
-	case is(word, "PX"):
+	case resp.WordIs(word, "PX"):
 		return now, 1
-	case is(word, "EXAT"):
+	case resp.WordIs(word, "EXAT"):
 		return 0, 1000
-	case is(word, "PXAT"):
+	case resp.WordIs(word, "PXAT"):
 		return 0, 1
 	}
 	return 0, 0
@@ -339,7 +339,7 @@ func parseExpire(args [][]byte) (when shard.DeadlineCondition, members [][]byte,
 				return when, nil, errConditions
 			}
 			when = named
-		case is(word, "MEMBERS"):
+		case resp.WordIs(word, "MEMBERS"):
 			if members != nil {
 				return when, nil, errMembersTwice
 			}
@@ -403,7 +403,7 @@ func expire(c *shard.Call, name string, base, unit int64) error {
 
 // membersAlone reads "MEMBERS nummembers member [member ...]" with nothing behind.
 func membersAlone(args [][]byte) (members [][]byte, err error) {
-	if !is(args[0], "MEMBERS") {
+	if !resp.WordIs(args[0], "MEMBERS") {
 		return nil, errMembersPlace
 	}
 	n, ok := resp.ParseInt(args[1])

@@ -271,18 +271,18 @@ func sscan(c *shard.Call) error {
 	count, pattern := int64(scanCount), []byte(nil)
 	for options := c.Args[3:]; len(options) > 0; options = options[2:] {
 		switch {
-		case is(options[0], "NOVALUES"):
+		case resp.WordIs(options[0], "NOVALUES"):
 			return errNoValues
 		case len(options) == 1:
 			return resp.ErrSyntax
-		case is(options[0], "COUNT"):
+		case resp.WordIs(options[0], "COUNT"):
 			if count, ok = resp.ParseInt(options[1]); !ok {
 				return resp.ErrNotInteger
 			}
 			if count < 1 {
 				return resp.ErrSyntax
 			}
-		case is(options[0], "MATCH"):
+		case resp.WordIs(options[0], "MATCH"):
 			pattern = options[1]
 		default:
 			return resp.ErrSyntax
@@ -307,20 +307,4 @@ func sscan(c *shard.Call) error {
 	head.Array(n)
 	c.Reply.Buf = slices.Insert(c.Reply.Buf, start, head.Buf...)
 	return nil
-}
-
-// is says whether arg is the given word, which is in upper case, in any case.
-func is(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i, c := range arg {
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -23,13 +23,13 @@ func parse(args [][]byte, readOnly bool) (o options, err error) {
 	for i := 2; i < len(args); i++ {
 		left := len(args) - i - 1
 		switch {
-		case is(args[i], "ASC"):
+		case resp.WordIs(args[i], "ASC"):
 			o.descending = false
-		case is(args[i], "DESC"):
+		case resp.WordIs(args[i], "DESC"):
 			o.descending = true
-		case is(args[i], "ALPHA"):
+		case resp.WordIs(args[i], "ALPHA"):
 			o.alpha = true
-		case is(args[i], "LIMIT") && left >= 2:
+		case resp.WordIs(args[i], "LIMIT") && left >= 2:
 			var ok bool
 			if o.offset, ok = resp.ParseInt(args[i+1]); !ok {
 				return o, resp.ErrNotInteger
@@ -38,16 +38,16 @@ func parse(args [][]byte, readOnly bool) (o options, err error) {
 				return o, resp.ErrNotInteger
 			}
 			i += 2
-		case is(args[i], "STORE") && left >= 1 && !readOnly:
+		case resp.WordIs(args[i], "STORE") && left >= 1 && !readOnly:
 			i++
 			o.store = i
-		case is(args[i], "BY") && left >= 1:
+		case resp.WordIs(args[i], "BY") && left >= 1:
 			i++
 			by := parsePattern(args[i])
 			o.by = &by
 			// A later pattern does not take back that an earlier word was none.
 			o.unsorted = o.unsorted || !by.named
-		case is(args[i], "GET") && left >= 1:
+		case resp.WordIs(args[i], "GET") && left >= 1:
 			i++
 			o.get = append(o.get, parsePattern(args[i]))
 		default:
@@ -91,20 +91,4 @@ func (o *options) limits(length int) (first, count int) {
 		count = int(min(o.count, n-start))
 	}
 	return int(start), count
-}
-
-// is says whether arg is the given word, which is in upper case, in any case.
-func is(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i, c := range arg {
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -129,9 +129,9 @@ func (o *groupOptions) parse(c *shard.Call, creates bool) error {
 	o.read = -1
 	for i := 5; i < len(c.Args); i++ {
 		switch arg := c.Args[i]; {
-		case creates && is(arg, "MKSTREAM"):
+		case creates && resp.WordIs(arg, "MKSTREAM"):
 			o.makes = true
-		case is(arg, "ENTRIESREAD") && i+1 < len(c.Args):
+		case resp.WordIs(arg, "ENTRIESREAD") && i+1 < len(c.Args):
 			i++
 			n, ok := resp.ParseInt(c.Args[i])
 			if !ok {

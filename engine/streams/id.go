@@ -11,22 +11,6 @@ import (
 // idTextMax is the length of the longest argument that is looked at as an ID.
 const idTextMax = 127
 
-// is says whether arg is the given word, which is in upper case, in any case.
-func is(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i, c := range arg {
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // text is arg up to the first zero byte, where C ends a text.
 func text(arg []byte) []byte {
 	if at := bytes.IndexByte(arg, 0); at >= 0 {

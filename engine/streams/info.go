@@ -130,7 +130,7 @@ func xinfoStream(c *shard.Call) error {
 	full, count := len(c.Args) > 3, int64(infoCount)
 	if full {
 		n := len(c.Args)
-		if n != 4 && n != 6 || !is(c.Args[3], "FULL") || n == 6 && !is(c.Args[4], "COUNT") {
+		if n != 4 && n != 6 || !resp.WordIs(c.Args[3], "FULL") || n == 6 && !resp.WordIs(c.Args[4], "COUNT") {
 			return resp.SubcommandSyntax("xinfo", c.Args[1])
 		}
 		if n == 6 {

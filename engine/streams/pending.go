@@ -46,7 +46,7 @@ type pendingQuery struct {
 
 func (q *pendingQuery) parse(args [][]byte) (err error) {
 	ok := true
-	if is(args[0], "IDLE") {
+	if resp.WordIs(args[0], "IDLE") {
 		if q.minIdle, ok = resp.ParseInt(args[1]); !ok {
 			return resp.ErrNotInteger
 		}
@@ -173,27 +173,27 @@ func (o *claim) parse(c *shard.Call, i int) (err error) {
 		more := i+1 < len(args)
 		ok := true
 		switch arg := args[i]; {
-		case is(arg, "FORCE"):
+		case resp.WordIs(arg, "FORCE"):
 			o.force = true
-		case is(arg, "JUSTID"):
+		case resp.WordIs(arg, "JUSTID"):
 			o.justID = true
-		case is(arg, "IDLE") && more:
+		case resp.WordIs(arg, "IDLE") && more:
 			i++
 			if o.time, ok = resp.ParseInt(args[i]); !ok {
 				return errIdleClaim
 			}
 			o.time = c.Now - o.time
-		case is(arg, "TIME") && more:
+		case resp.WordIs(arg, "TIME") && more:
 			i++
 			if o.time, ok = resp.ParseInt(args[i]); !ok {
 				return errTimeClaim
 			}
-		case is(arg, "RETRYCOUNT") && more:
+		case resp.WordIs(arg, "RETRYCOUNT") && more:
 			i++
 			if o.retries, ok = resp.ParseInt(args[i]); !ok {
 				return errRetryCountClaim
 			}
-		case is(arg, "LASTID") && more:
+		case resp.WordIs(arg, "LASTID") && more:
 			i++
 			if o.last, err = parseID(args[i], 0); err != nil {
 				return err
@@ -336,14 +336,14 @@ func xautoclaim(c *shard.Call) error {
 	count, justID := int64(autoClaimCount), false
 	for i := 6; i < len(c.Args); i++ {
 		switch {
-		case is(c.Args[i], "COUNT") && i+1 < len(c.Args):
+		case resp.WordIs(c.Args[i], "COUNT") && i+1 < len(c.Args):
 			i++
 			n, ok := resp.ParseInt(c.Args[i])
 			if !ok || n < 1 || n > autoClaimMax {
 				return errCountAutoClaim
 			}
 			count = n
-		case is(c.Args[i], "JUSTID"):
+		case resp.WordIs(c.Args[i], "JUSTID"):
 			justID = true
 		default:
 			return resp.ErrSyntax

@@ -13,12 +13,12 @@ import (
 func streamKeys(args [][]byte) (keys []int, err error) {
 	for i := 1; i < len(args); i++ {
 		switch arg := args[i]; {
-		case is(arg, "BLOCK"), is(arg, "COUNT"):
+		case resp.WordIs(arg, "BLOCK"), resp.WordIs(arg, "COUNT"):
 			i++
-		case is(arg, "GROUP"):
+		case resp.WordIs(arg, "GROUP"):
 			i += 2
-		case is(arg, "NOACK"):
-		case is(arg, "STREAMS"):
+		case resp.WordIs(arg, "NOACK"):
+		case resp.WordIs(arg, "STREAMS"):
 			if n := len(args) - i - 1; n%2 == 0 {
 				for at := range n / 2 {
 					keys = append(keys, i+1+at)
@@ -66,7 +66,7 @@ func (r *reading) parse(c *shard.Call, grouped bool) error {
 	for i := 1; i < len(args) && r.first == 0; i++ {
 		more := len(args) - i - 1
 		switch arg := args[i]; {
-		case is(arg, "BLOCK") && more > 0:
+		case resp.WordIs(arg, "BLOCK") && more > 0:
 			i++
 			n, ok := resp.ParseInt(args[i])
 			switch {
@@ -81,14 +81,14 @@ func (r *reading) parse(c *shard.Call, grouped bool) error {
 			if n > 0 {
 				r.until = c.Now + n
 			}
-		case is(arg, "COUNT") && more > 0:
+		case resp.WordIs(arg, "COUNT") && more > 0:
 			i++
 			n, ok := resp.ParseInt(args[i])
 			if !ok {
 				return resp.ErrNotInteger
 			}
 			r.count = max(n, 0)
-		case is(arg, "STREAMS") && more > 0:
+		case resp.WordIs(arg, "STREAMS") && more > 0:
 			if more%2 != 0 {
 				if grouped {
 					return errUnbalancedGroup
@@ -96,13 +96,13 @@ func (r *reading) parse(c *shard.Call, grouped bool) error {
 				return errUnbalancedRead
 			}
 			r.first, r.streams = i+1, more/2
-		case is(arg, "GROUP") && more >= 2:
+		case resp.WordIs(arg, "GROUP") && more >= 2:
 			if !grouped {
 				return errGroupOption
 			}
 			r.group, r.consumer = args[i+1], args[i+2]
 			i += 2
-		case is(arg, "NOACK"):
+		case resp.WordIs(arg, "NOACK"):
 			if !grouped {
 				return errNoAckOption
 			}

@@ -34,7 +34,7 @@ func (d *deletion) parse(args [][]byte) error {
 			d.references, given = r, true
 			continue
 		}
-		if !is(args[i], "IDS") || i+1 == len(args) || d.ids != nil {
+		if !resp.WordIs(args[i], "IDS") || i+1 == len(args) || d.ids != nil {
 			return resp.ErrSyntax
 		}
 		n, ok := resp.ParseInt(args[i+1])

@@ -221,7 +221,7 @@ func replyRange(c *shard.Call, start, end []byte, reverse bool) error {
 	}
 	count := int64(-1)
 	for i := 4; i < len(c.Args); i += 2 {
-		if !is(c.Args[i], "COUNT") || i+1 == len(c.Args) {
+		if !resp.WordIs(c.Args[i], "COUNT") || i+1 == len(c.Args) {
 			return resp.ErrSyntax
 		}
 		var ok bool
@@ -313,7 +313,7 @@ func xsetid(c *shard.Call) error {
 	for i := 3; i < len(c.Args); i += 2 {
 		more := i+1 < len(c.Args)
 		switch {
-		case is(c.Args[i], "ENTRIESADDED") && more:
+		case resp.WordIs(c.Args[i], "ENTRIESADDED") && more:
 			var ok bool
 			if added, ok = resp.ParseInt(c.Args[i+1]); !ok {
 				return resp.ErrNotInteger
@@ -321,7 +321,7 @@ func xsetid(c *shard.Call) error {
 			if added < 0 {
 				return errAddedNegative
 			}
-		case is(c.Args[i], "MAXDELETEDID") && more:
+		case resp.WordIs(c.Args[i], "MAXDELETEDID") && more:
 			if deleted, err = parseID(c.Args[i+1], 0); err != nil {
 				return err
 			}

@@ -40,12 +40,12 @@ loop:
 		switch arg := args[at]; {
 		case adds && len(arg) == 1 && arg[0] == '*':
 			break loop
-		case (is(arg, "MAXLEN") || is(arg, "MINID")) && more > 0:
+		case (resp.WordIs(arg, "MAXLEN") || resp.WordIs(arg, "MINID")) && more > 0:
 			if a.trims {
 				return 0, errTrimBoth
 			}
 			a.trims = true
-			a.trim.ByID = is(arg, "MINID")
+			a.trim.ByID = resp.WordIs(arg, "MINID")
 			at++
 			if how := args[at]; more >= 2 && len(how) == 1 && (how[0] == '~' || how[0] == '=') {
 				a.trim.Approx = how[0] == '~'
@@ -65,7 +65,7 @@ loop:
 				return 0, errTrimMaxLen
 			}
 			a.trim.MaxLen = n
-		case is(arg, "LIMIT") && more > 0:
+		case resp.WordIs(arg, "LIMIT") && more > 0:
 			at++
 			n, ok := resp.ParseInt(args[at])
 			if !ok {
@@ -76,7 +76,7 @@ loop:
 			}
 			a.trim.Limit = n
 			limitGiven = true
-		case adds && is(arg, "NOMKSTREAM"):
+		case adds && resp.WordIs(arg, "NOMKSTREAM"):
 			a.noStream = true
 		case isReferences(arg):
 			if a.refsGiven {
@@ -118,11 +118,11 @@ func isReferences(arg []byte) bool {
 // parseReferences reads what is to become of references to deleted entries.
 func parseReferences(arg []byte) (r object.References, ok bool) {
 	switch {
-	case is(arg, "KEEPREF"):
+	case resp.WordIs(arg, "KEEPREF"):
 		return object.KeepReferences, true
-	case is(arg, "DELREF"):
+	case resp.WordIs(arg, "DELREF"):
 		return object.DeleteReferences, true
-	case is(arg, "ACKED"):
+	case resp.WordIs(arg, "ACKED"):
 		return object.KeepReferenced, true
 	}
 	return 0, false

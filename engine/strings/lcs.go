@@ -28,13 +28,13 @@ func lcs(c *shard.Call) error {
 	var least int64
 	for i := 3; i < len(c.Args); i++ {
 		switch word := c.Args[i]; {
-		case is(word, "IDX"):
+		case resp.WordIs(word, "IDX"):
 			wantIndexes = true
-		case is(word, "LEN"):
+		case resp.WordIs(word, "LEN"):
 			wantLength = true
-		case is(word, "WITHMATCHLEN"):
+		case resp.WordIs(word, "WITHMATCHLEN"):
 			withLength = true
-		case is(word, "MINMATCHLEN") && i+1 < len(c.Args):
+		case resp.WordIs(word, "MINMATCHLEN") && i+1 < len(c.Args):
 			i++
 			var ok bool
 			if least, ok = resp.ParseInt(c.Args[i]); !ok {

@@ -74,7 +74,7 @@ func (o *options) parse(args [][]byte, g grammar) error {
 				}
 				continue
 			}
-			if g == forSet && is(word, "GET") {
+			if g == forSet && resp.WordIs(word, "GET") {
 				o.get = true
 				continue
 			}
@@ -101,9 +101,9 @@ func (o *options) parse(args [][]byte, g grammar) error {
 // whether an argument to compare with follows.
 func conditionNamed(word []byte) (when condition, compares bool) {
 	switch {
-	case is(word, "NX"):
+	case resp.WordIs(word, "NX"):
 		return ifAbsent, false
-	case is(word, "XX"):
+	case resp.WordIs(word, "XX"):
 		return ifPresent, false
 	}
 	when = comparisonNamed(word)
@@ -112,13 +112,13 @@ func conditionNamed(word []byte) (when condition, compares bool) {
 
 func comparisonNamed(word []byte) condition {
 	switch {
-	case is(word, "IFEQ"):
+	case resp.WordIs(word, "IFEQ"):
 		return ifEqual
-	case is(word, "IFNE"):
+	case resp.WordIs(word, "IFNE"):
 		return ifNotEqual
-	case is(word, "IFDEQ"):
+	case resp.WordIs(word, "IFDEQ"):
 		return ifDigestEqual
-	case is(word, "IFDNE"):
+	case resp.WordIs(word, "IFDNE"):
 		return ifDigestNotEqual
 	}
 	return always
@@ -126,37 +126,20 @@ func comparisonNamed(word []byte) condition {
 
 func expiryNamed(word []byte) expiry {
 	switch {
-	case is(word, "EX"):
+	case resp.WordIs(word, "EX"):
 		return inSeconds
-	case is(word, "PX"):
+	case resp.WordIs(word, "PX"):
 		return inMillis
-	case is(word, "EXAT"):
+	case resp.WordIs(word, "EXAT"):
 		return atSeconds
-	case is(word, "PXAT"):
+	case resp.WordIs(word, "PXAT"):
 		return atMillis
-	case is(word, "KEEPTTL"):
+	case resp.WordIs(word, "KEEPTTL"):
 		return keepExpiry
-	case is(word, "PERSIST"):
+	case resp.WordIs(word, "PERSIST"):
 		return persistExpiry
 	}
 	return clearExpiry
-}
-
-// is compares a word with a name in upper case, without regard to case.
-func is(word []byte, name string) bool {
-	if len(word) != len(name) {
-		return false
-	}
-	for i := range word {
-		c := word[i]
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != name[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // deadline is the time given, in milliseconds since the epoch; 0 when none was.

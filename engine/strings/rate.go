@@ -40,18 +40,18 @@ func (o *counting) parse(args [][]byte) error {
 	for i := 0; i < len(args); i++ {
 		var value *[]byte
 		switch word := args[i]; {
-		case is(word, "SATURATE") && !o.saturate:
+		case resp.WordIs(word, "SATURATE") && !o.saturate:
 			o.saturate = true
-		case is(word, "ENX") && !o.onlyOnce:
+		case resp.WordIs(word, "ENX") && !o.onlyOnce:
 			o.onlyOnce = true
-		case is(word, "BYINT") && o.by == nil:
+		case resp.WordIs(word, "BYINT") && o.by == nil:
 			value = &o.by
-		case is(word, "BYFLOAT") && o.by == nil:
+		case resp.WordIs(word, "BYFLOAT") && o.by == nil:
 			o.float = true
 			value = &o.by
-		case is(word, "LBOUND") && o.low == nil:
+		case resp.WordIs(word, "LBOUND") && o.low == nil:
 			value = &o.low
-		case is(word, "UBOUND") && o.high == nil:
+		case resp.WordIs(word, "UBOUND") && o.high == nil:
 			value = &o.high
 		default:
 			x := expiryNamed(word)

@@ -95,22 +95,22 @@ func parseCombination(c *shard.Call, name string, args [][]byte, options accepte
 	p.aggregate = sum
 	for args = args[1+n:]; len(args) > 0; {
 		switch word := args[0]; {
-		case options.weights && int64(len(args)) > n && is(word, "WEIGHTS"):
+		case options.weights && int64(len(args)) > n && resp.WordIs(word, "WEIGHTS"):
 			for i := range p.inputs {
 				if p.inputs[i].weight, ok = resp.ParseFloat(args[1+i]); !ok {
 					return p, errWeight
 				}
 			}
 			args = args[1+n:]
-		case options.weights && len(args) > 1 && is(word, "AGGREGATE"):
+		case options.weights && len(args) > 1 && resp.WordIs(word, "AGGREGATE"):
 			if p.aggregate = aggregateNamed(args[1]); p.aggregate == nil {
 				return p, resp.ErrSyntax
 			}
 			args = args[2:]
-		case options.scores && is(word, "WITHSCORES"):
+		case options.scores && resp.WordIs(word, "WITHSCORES"):
 			p.withScores = true
 			args = args[1:]
-		case options.limit && len(args) > 1 && is(word, "LIMIT"):
+		case options.limit && len(args) > 1 && resp.WordIs(word, "LIMIT"):
 			if p.limit, ok = resp.ParseInt(args[1]); !ok || p.limit < 0 {
 				return p, errLimitNegative
 			}
@@ -124,11 +124,11 @@ func parseCombination(c *shard.Call, name string, args [][]byte, options accepte
 
 func aggregateNamed(word []byte) func(a, b float64) float64 {
 	switch {
-	case is(word, "SUM"):
+	case resp.WordIs(word, "SUM"):
 		return sum
-	case is(word, "MIN"):
+	case resp.WordIs(word, "MIN"):
 		return lower
-	case is(word, "MAX"):
+	case resp.WordIs(word, "MAX"):
 		return higher
 	}
 	return nil

@@ -143,9 +143,9 @@ func parsePopMany(args [][]byte) (p popMany, err error) {
 	}
 	p.keys = args[1 : 1+n]
 	switch where := args[1+n]; {
-	case is(where, "MIN"):
+	case resp.WordIs(where, "MIN"):
 		p.from = lowest
-	case is(where, "MAX"):
+	case resp.WordIs(where, "MAX"):
 		p.from = highest
 	default:
 		return p, resp.ErrSyntax
@@ -154,7 +154,7 @@ func parsePopMany(args [][]byte) (p popMany, err error) {
 	switch args = args[2+n:]; {
 	case len(args) == 0:
 		return p, nil
-	case len(args) == 1 || !is(args[0], "COUNT"):
+	case len(args) == 1 || !resp.WordIs(args[0], "COUNT"):
 		return p, resp.ErrSyntax
 	}
 	if p.count, ok = resp.ParseInt(args[1]); !ok || p.count < 1 {

@@ -62,7 +62,7 @@ func zrandmember(c *shard.Call) error {
 		return resp.ErrNotInteger
 	case count == math.MinInt64:
 		return errLongRange
-	case len(c.Args) > 4 || withScores && !is(c.Args[3], "WITHSCORES"):
+	case len(c.Args) > 4 || withScores && !resp.WordIs(c.Args[3], "WITHSCORES"):
 		return resp.ErrSyntax
 	case withScores && (count < -math.MaxInt64/2 || count > math.MaxInt64/2):
 		return resp.ErrValueRange
@@ -156,7 +156,7 @@ func zscan(c *shard.Call) error {
 	}
 	count, pattern, scores := int64(scanCount), []byte(nil), true
 	for args := c.Args[3:]; len(args) > 0; args = args[2:] {
-		for len(args) > 0 && is(args[0], "NOSCORES") {
+		for len(args) > 0 && resp.WordIs(args[0], "NOSCORES") {
 			scores, args = false, args[1:]
 		}
 		if len(args) == 0 {
@@ -166,14 +166,14 @@ func zscan(c *shard.Call) error {
 			return resp.ErrSyntax
 		}
 		switch {
-		case is(args[0], "COUNT"):
+		case resp.WordIs(args[0], "COUNT"):
 			if count, ok = resp.ParseInt(args[1]); !ok {
 				return resp.ErrNotInteger
 			}
 			if count < 1 {
 				return resp.ErrSyntax
 			}
-		case is(args[0], "MATCH"):
+		case resp.WordIs(args[0], "MATCH"):
 			pattern = args[1]
 		default:
 			return resp.ErrSyntax

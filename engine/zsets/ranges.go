@@ -260,9 +260,9 @@ func parseSelection(args [][]byte, free bool, s selection, stored bool) (selecti
 	s.count = -1
 	for i := 2; i < len(args); i++ {
 		switch word := args[i]; {
-		case !stored && is(word, "WITHSCORES"):
+		case !stored && resp.WordIs(word, "WITHSCORES"):
 			s.withScores = true
-		case is(word, "LIMIT") && i+2 < len(args):
+		case resp.WordIs(word, "LIMIT") && i+2 < len(args):
 			var okOffset, okCount bool
 			s.offset, okOffset = resp.ParseInt(args[i+1])
 			s.count, okCount = resp.ParseInt(args[i+2])
@@ -270,11 +270,11 @@ func parseSelection(args [][]byte, free bool, s selection, stored bool) (selecti
 				return s, resp.ErrNotInteger
 			}
 			i += 2
-		case free && !s.reverse && is(word, "REV"):
+		case free && !s.reverse && resp.WordIs(word, "REV"):
 			s.reverse = true
-		case free && s.by == byRank && is(word, "BYSCORE"):
+		case free && s.by == byRank && resp.WordIs(word, "BYSCORE"):
 			s.by = byScore
-		case free && s.by == byRank && is(word, "BYLEX"):
+		case free && s.by == byRank && resp.WordIs(word, "BYLEX"):
 			s.by = byText
 		default:
 			return s, resp.ErrSyntax

@@ -10,22 +10,6 @@ import (
 	"hyperkv/shard/object"
 )
 
-// is says whether arg is the given word, which is in upper case, in any case.
-func is(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i, c := range arg {
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // open finds the sorted set under a key that is read; key is nil when there is none.
 func open(c *shard.Call, name []byte) (z object.ZSetView, key *shard.Collection, err error) {
 	key, err = c.DB.Open(name, object.ZSet)

@@ -98,17 +98,17 @@ func parseAddition(args [][]byte, scores []float64) (a addition, err error) {
 options:
 	for ; len(args) > 0; args = args[1:] {
 		switch word := args[0]; {
-		case is(word, "NX"):
+		case resp.WordIs(word, "NX"):
 			a.nx = true
-		case is(word, "XX"):
+		case resp.WordIs(word, "XX"):
 			a.xx = true
-		case is(word, "GT"):
+		case resp.WordIs(word, "GT"):
 			a.gt = true
-		case is(word, "LT"):
+		case resp.WordIs(word, "LT"):
 			a.lt = true
-		case is(word, "CH"):
+		case resp.WordIs(word, "CH"):
 			a.changed = true
-		case is(word, "INCR"):
+		case resp.WordIs(word, "INCR"):
 			a.incr = true
 		default:
 			break options
@@ -328,7 +328,7 @@ func rank(c *shard.Call, reverse bool) error {
 	switch {
 	case len(c.Args) > 4:
 		return resp.WrongArity(string(c.Args[0]))
-	case withScore && !is(c.Args[3], "WITHSCORE"):
+	case withScore && !resp.WordIs(c.Args[3], "WITHSCORE"):
 		return resp.ErrSyntax
 	}
 	z, key, err := open(c, c.Key())

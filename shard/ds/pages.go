@@ -120,10 +120,11 @@ func (p *pageSource) alloc(n uintptr) uintptr {
 	return r.base + uintptr(at)*unitBytes
 }
 
-// prepare looks whether the chunk before the given unit, which has just been
-// handed out, is full, and has it made a huge page. The caller holds the lock.
+// prepare looks whether the last chunk but one before the given unit, which has
+// just been handed out, is full, and has it made a huge page: what lies right
+// before may be of the same run, and not be in use yet. The caller holds the lock.
 func (p *pageSource) prepare(r *region, unit int) {
-	full := unit/unitsPerChunk - 1
+	full := unit/unitsPerChunk - 2
 	if full < 0 || r.prepared>>full&1 != 0 || p.mapped.Load() < hugeFromBytes {
 		return
 	}
