@@ -26,7 +26,7 @@ var differences = byPlace(map[string][]string{
 		"client|list history", "geosearch arguments", "geosearch history", "geosearchstore arguments",
 		"geosearchstore history", "hscan arguments", "hscan names", "set arguments", "set history", "zrank arguments",
 		"zrank arity", "zrank history", "zrank names", "zrevrank arguments", "zrevrank arity", "zrevrank history",
-		"zrevrank names", "zscan arguments", "zscan history",
+		"zrevrank names", "zscan arguments", "zscan history", "zscan names",
 	},
 	"Redis 7.2 and later have it in scripts, where it does not block": {
 		"blmove flags", "blpop flags", "brpop flags", "brpoplpush flags", "bzpopmax flags", "bzpopmin flags",
