@@ -49,7 +49,7 @@ func WriteReference(w io.Writer, t *engine.Table) error {
 	for _, group := range order {
 		links := make([]string, 0, len(groups[group]))
 		for _, c := range groups[group] {
-			links = append(links, fmt.Sprintf("[`%s`](#%s)", c.Name, c.FullName()))
+			links = append(links, fmt.Sprintf("[`%s`](#%s)", c.Name, strings.ReplaceAll(c.FullName(), ".", "")))
 		}
 		fmt.Fprintf(b, "- **%s**: %s\n", titles[group], strings.Join(links, " "))
 	}

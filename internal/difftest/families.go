@@ -1,6 +1,9 @@
 package difftest
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Family is a set of command forms that are tested together. See form for what
 // a line may hold; a line that starts with "N*" is chosen N times as often.
@@ -143,12 +146,26 @@ var Others = Family{"others", []string{
 	"ZCARD key",
 }}
 
+const (
+	// familiesMeet is up to how many families use all keys alike.
+	familiesMeet = 4
+	// ownKeys is how many keys a family mostly uses otherwise.
+	ownKeys = 3
+)
+
 // compile parses the families' forms.
 func compile(families []Family) ([]form, error) {
 	var forms []form
-	for _, family := range families {
+	for i, family := range families {
+		// Of many families each has keys of its own, or most commands would meet a
+		// value of another type. They share them with some others.
+		own := keys
+		if len(families) > familiesMeet {
+			from := i * ownKeys % len(keys)
+			own = append(slices.Clone(keys[from:min(from+ownKeys, len(keys))]), keys[:max(from+ownKeys-len(keys), 0)]...)
+		}
 		for _, text := range family.Forms {
-			f := form{family: family.Name, weight: 1, text: text}
+			f := form{family: family.Name, weight: 1, text: text, own: own}
 			if n, err := fmt.Sscanf(text, "%d*", &f.weight); n == 1 && err == nil {
 				for f.text[0] != '*' {
 					f.text = f.text[1:]

@@ -50,6 +50,7 @@ type generator struct {
 	base  int64 // seconds since 1970 at which the episode began
 
 	multi [connections]bool // whether the connection has opened a transaction
+	own   []string          // keys that the family at hand mostly uses
 }
 
 func newGenerator(seed uint64, forms []form, base time.Time) *generator {
@@ -123,6 +124,7 @@ func (g *generator) command(conn int) []string {
 	var args []string
 	for _, f := range g.forms {
 		if n -= f.weight; n < 0 {
+			g.own = f.own
 			args = f.root.write(g, nil)
 			break
 		}

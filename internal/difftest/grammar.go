@@ -19,6 +19,7 @@ type form struct {
 	text   string
 	weight int
 	root   node
+	own    []string // keys that commands of the family mostly use
 }
 
 // A node writes the arguments it stands for.

@@ -13,7 +13,7 @@ var classes map[string]class
 
 func init() { // breaks the cycle classes → generator → forms → classes
 	classes = map[string]class{
-		"key":         func(g *generator) string { return pick(g, keys) },
+		"key":         key,
 		"value":       value,
 		"element":     element,
 		"item":        item,
@@ -64,6 +64,14 @@ func init() { // breaks the cycle classes → generator → forms → classes
 		"bound":       bound,
 		"textbound":   func(g *generator) string { return pick(g, textBounds) },
 	}
+}
+
+// key is mostly one of the family's own.
+func key(g *generator) string {
+	if len(g.own) > 0 && g.rand.IntN(10) > 0 {
+		return pick(g, g.own)
+	}
+	return pick(g, keys)
 }
 
 // keys are few, lie on different shards, share tags, and are awkward.
