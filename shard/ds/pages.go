@@ -125,11 +125,7 @@ func (p *pageSource) alloc(n uintptr) uintptr {
 // before may be of the same run, and not be in use yet. The caller holds the lock.
 func (p *pageSource) prepare(r *region, unit int) {
 	full := unit/unitsPerChunk - 2
-	if full < 0 || r.prepared>>full&1 != 0 || p.mapped.Load() < hugeFromBytes {
-		return
-	}
-	const wordsPerChunk = 64 / unitsPerChunk // chunks in a word of bits
-	if r.bits[full/wordsPerChunk]>>(full%wordsPerChunk*unitsPerChunk)&(1<<unitsPerChunk-1) != 0 {
+	if full < 0 || r.prepared>>full&1 != 0 || p.mapped.Load() < hugeFromBytes || !r.full(full) {
 		return
 	}
 	r.prepared |= 1 << full
@@ -138,6 +134,12 @@ func (p *pageSource) prepare(r *region, unit int) {
 		p.making = true
 		go p.makeHuge()
 	}
+}
+
+// full says whether all units of a chunk are handed out.
+func (r *region) full(chunk int) bool {
+	const chunksPerWord = 64 / unitsPerChunk
+	return r.bits[chunk/chunksPerWord]>>(chunk%chunksPerWord*unitsPerChunk)&(1<<unitsPerChunk-1) == 0
 }
 
 // makeHuge makes huge pages of the chunks that are full, until there are none.
@@ -151,6 +153,11 @@ func (p *pageSource) makeHuge() {
 		}
 		c := p.full[0]
 		p.full = p.full[1:]
+		if !c.region.full(c.number) { // any more: a huge page would bring back what was given back
+			c.region.prepared &^= 1 << c.number
+			p.mu.Unlock()
+			continue
+		}
 		c.region.preparing = true
 		p.mu.Unlock()
 		makeHuge(c.region.base+uintptr(c.number)*chunkBytes, chunkBytes)
