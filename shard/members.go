@@ -49,7 +49,7 @@ func (s *Shard) expireDueMembers(number int, db *keyspace.DB, now, start int64) 
 		v := Collection{Value: db.Value(hash, e), shard: s, database: number, hash: hash, key: key}
 		s.expireMembers(nil, &v, now, memberBatch)
 		if clock.Monotonic()-start > expireSliceNanos {
-			return true
+			return db.NextMemberDue(now).Exists()
 		}
 	}
 }
