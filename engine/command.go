@@ -77,6 +77,9 @@ type Command struct {
 	// says how the parts' replies become one. Without it such a command runs
 	// once, with the turns of all its shards.
 	Merge Merge
+	// Waits, if set, says whether a Blocking command with these arguments may have to
+	// wait; one that may not runs like any other.
+	Waits func(args [][]byte) bool
 	// Check, if set, refuses arguments before the command is split over shards.
 	Check func(args [][]byte) error
 	// Redact, if set, returns the arguments as MONITOR and the slow log may show

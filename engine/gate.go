@@ -185,7 +185,7 @@ func (s *Session) run(c *Command, args [][]byte) bool {
 		}
 		s.runHere(c, args)
 		return true
-	case c.Is(Blocking):
+	case c.Is(Blocking) && (c.Waits == nil || c.Waits(args)):
 		return s.startBlocking(c, l.setAside(args))
 	}
 	return s.route(c, args)

@@ -45,7 +45,7 @@ var groups = []engine.Command{{
 		Since:   "5.0.0", Complexity: "O(1)", Syntax: "key group consumer",
 	}},
 }, {
-	Name: "XREADGROUP", Arity: -7, Run: xreadgroup, Find: streamKeys,
+	Name: "XREADGROUP", Arity: -7, Run: xreadgroup, Find: streamKeys, Waits: waits,
 	Keys:    []engine.KeySpec{{Access: "RO access", Keyword: "STREAMS", From: 4, Last: -1, Step: 1, Limit: 2}},
 	Flags:   engine.Write | engine.Blocking,
 	Summary: "Answers entries of streams that a group has not read, or those pending for a consumer, or waits for one.",

@@ -32,6 +32,19 @@ func streamKeys(args [][]byte) (keys []int, err error) {
 	return nil, nil
 }
 
+// waits says whether XREAD or XREADGROUP may have to wait.
+func waits(args [][]byte) bool {
+	for _, arg := range args[1:] {
+		switch {
+		case resp.WordIs(arg, "BLOCK"):
+			return true
+		case resp.WordIs(arg, "STREAMS"):
+			return false
+		}
+	}
+	return false
+}
+
 const (
 	errUnbalancedRead  resp.Error = "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified."
 	errUnbalancedGroup resp.Error = "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified."

@@ -46,7 +46,7 @@ var entries = []engine.Command{{
 		"10 elements with COUNT), you can consider it O(1).",
 	Syntax: "key end:string start:string [COUNT count]", History: []string{"6.2.0: Added exclusive ranges."},
 }, {
-	Name: "XREAD", Arity: -4, Run: xread, Find: streamKeys,
+	Name: "XREAD", Arity: -4, Run: xread, Find: streamKeys, Waits: waits,
 	Keys:    []engine.KeySpec{{Access: "RO access", Keyword: "STREAMS", From: 1, Last: -1, Step: 1, Limit: 2}},
 	Flags:   engine.Read | engine.Blocking,
 	Summary: "Answers the entries of streams behind given IDs, or waits for one.",
