@@ -300,6 +300,10 @@ func (s *selection) reply(c *shard.Call) error {
 	}
 	from, to := s.in(&z)
 	pairs(c.Reply, to-from+1, s.withScores)
+	if !s.withScores && !s.reverse {
+		z.Reply(c.Reply, from, to)
+		return nil
+	}
 	z.Range(from, to, s.reverse, func(member object.Element, score float64) bool {
 		pair(c.Reply, member, score, s.withScores)
 		return true

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"hyperkv/internal/invariant"
+	"hyperkv/resp"
 	"hyperkv/shard/ds"
 )
 
@@ -258,6 +259,34 @@ func visitItems(p []byte, read func(p []byte) (Element, float64, int), reverse b
 		}
 	}
 	return true
+}
+
+// Reply answers the members of some ranks in their order, without scores: what
+// most who read a range want, in one walk.
+func (z *ZSetView) Reply(w *resp.Writer, from, to int) {
+	if from > to || !z.large() {
+		z.Range(from, to, false, func(member Element, _ float64) bool {
+			member.Reply(w)
+			return true
+		})
+		return
+	}
+	left := to + 1 - from
+	for c, offset := z.byScore.AtRank(from); ; offset = 0 {
+		leaf := z.byScore.Leaf(c.Leaf())
+		for range offset {
+			leaf = leaf[scoredLen(leaf):]
+		}
+		for range min(left, c.Count()-offset) {
+			member, size := Unpack(leaf[scoreBytes:])
+			member.Reply(w)
+			leaf = leaf[scoreBytes+size:]
+			left--
+		}
+		if left == 0 || !c.Next() {
+			return
+		}
+	}
 }
 
 // A ScoreRange is all scores between two, which belong to it unless they are
