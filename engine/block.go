@@ -42,7 +42,12 @@ func (s *Session) Block(timeout time.Duration, timedOut func(w *resp.Writer)) {
 // holdFor makes the session wait for the reply of b. On the loop.
 func (s *Session) holdFor(b *blocking) {
 	b.pending.session = s
-	b.pending.finished = func() { s.endBlock(b) }
+	b.pending.finished = func() {
+		if b.command != nil {
+			s.info.commands.Add(1) // it counts when it is over
+		}
+		s.endBlock(b)
+	}
 	s.blocked = b
 	s.hold = holdBlock
 	s.pipeline.wait(&b.pending, 0, s.takeDrop())
@@ -75,7 +80,6 @@ func (s *Session) startBlocking(c *Command, args [][]byte) bool {
 	if len(x.shards) == 0 {
 		x.shards = append(x.shards, e.Shards.Shards[0])
 	}
-	s.info.commands.Add(1)
 	if !e.foreignOnly && e.Shards.EnterAll(x.shards) {
 		w := s.answer()
 		mark := len(w.Buf)
@@ -88,6 +92,7 @@ func (s *Session) startBlocking(c *Command, args [][]byte) bool {
 			return true
 		}
 		e.Shards.ExitAll(x.shards)
+		s.info.commands.Add(1)
 		s.answered(&w, mark, s.takeDrop())
 		return true
 	}

@@ -214,6 +214,16 @@ func TestBlockingEnds(t *testing.T) {
 		}
 		nobodyWaits(t, e, p)
 
+		// It counts as one command when it is over.
+		p.send("TAKE", "a", "b", "0")
+		waitBlocked(t, e, p, 1)
+		before := p.session.info.commands.Load()
+		p.session.Unblock(false)
+		p.expect("*-1\r\n")
+		if n := p.session.info.commands.Load() - before; n != 1 {
+			t.Errorf("a command that waited counts as %d", n)
+		}
+
 		// One who leaves is not served.
 		gone, writer := connect(t, e), connect(t, e)
 		gone.send("TAKE", "a", "b", "c", "0")
