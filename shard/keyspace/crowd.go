@@ -22,15 +22,17 @@ func (d *DB) enter(hash uint64, e Entry) {
 	d.settle()
 }
 
-// settle moves what the first index rejected into the crowd.
+// settle finds places for what the indexes have rejected.
 func (d *DB) settle() {
-	if len(d.index.rejected) == 0 {
-		return
+	if len(d.index.rejected) != 0 {
+		for _, ref := range d.index.rejected {
+			d.join(ref)
+		}
+		d.index.rejected = nil
 	}
-	for _, ref := range d.index.rejected {
-		d.join(ref)
+	if d.crowd != nil && len(d.crowd.rejected) != 0 {
+		d.settleCrowd()
 	}
-	d.index.rejected = nil
 }
 
 // join files a record in the crowd.
@@ -38,8 +40,32 @@ func (d *DB) join(ref ds.Ref) {
 	if d.crowd == nil {
 		d.crowd = &index{secret: true}
 	}
+	d.fileInCrowd(ref)
+	d.settleCrowd()
+}
+
+func (d *DB) fileInCrowd(ref ds.Ref) {
 	placed := d.crowd.insert(secretHash(d.entry(ref).Key()), ref, &d.records)
-	invariant.Assert(placed && len(d.crowd.rejected) == 0, "secret hashes collide")
+	invariant.Assert(placed, "secret hashes collide")
+}
+
+// crowdRounds bounds how often what a rebuilt segment of the crowd has no place
+// for, which happens by chance, is filed again; each time the segment is larger.
+const crowdRounds = 64
+
+// settleCrowd files again what the crowd has rejected when it grew or shrank.
+func (d *DB) settleCrowd() {
+	for range crowdRounds {
+		rejected := d.crowd.rejected
+		if len(rejected) == 0 {
+			return
+		}
+		d.crowd.rejected = nil
+		for _, ref := range rejected {
+			d.fileInCrowd(ref)
+		}
+	}
+	invariant.Assert(len(d.crowd.rejected) == 0, "secret hashes collide again and again")
 }
 
 // substitute changes the Ref of a filed record.
@@ -59,6 +85,7 @@ func (d *DB) leave(hash uint64, e Entry) {
 	}
 	found := d.crowd != nil && d.crowd.remove(secretHash(e.Key()), e.ref, &d.records)
 	invariant.Assert(found, "the index has no entry for a live record")
+	d.settle()
 	if d.crowd.count == 0 {
 		d.crowd = nil
 	}
