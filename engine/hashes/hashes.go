@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"hyperkv/engine"
-	"hyperkv/internal/glob"
 	"hyperkv/resp"
 	"hyperkv/shard"
 	"hyperkv/shard/object"
@@ -383,49 +382,6 @@ func hincrbyfloat(c *shard.Call) error {
 	return c.Reply.Bulk(sum)
 }
 
-const (
-	// scanCount is how many fields a call of HSCAN looks at unless COUNT says.
-	scanCount = 10
-	// scanCountMax bounds what COUNT may say, for it holds up the shard: the rest
-	// comes with the next call, as the contract of HSCAN allows.
-	scanCountMax = 1 << 17
-)
-
-// scanOptions is what an HSCAN asks for.
-type scanOptions struct {
-	count    int
-	matched  bool // only fields that fit pattern
-	pattern  []byte
-	noValues bool
-}
-
-func parseScanOptions(args [][]byte) (o scanOptions, err error) {
-	o.count = scanCount
-	for i := 0; i < len(args); i++ {
-		more := i+1 < len(args)
-		switch {
-		case resp.WordIs(args[i], "COUNT") && more:
-			i++
-			n, ok := resp.ParseInt(args[i])
-			if !ok {
-				return o, resp.ErrNotInteger
-			}
-			if n < 1 {
-				return o, resp.ErrSyntax
-			}
-			o.count = int(min(n, scanCountMax))
-		case resp.WordIs(args[i], "MATCH") && more:
-			i++
-			o.matched, o.pattern = !glob.IsAll(args[i]), args[i]
-		case resp.WordIs(args[i], "NOVALUES"):
-			o.noValues = true
-		default:
-			return o, resp.ErrSyntax
-		}
-	}
-	return o, nil
-}
-
 // HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]
 //
 // A large hash is scanned in the order of the hashes of its fields, and the cursor
@@ -445,19 +401,26 @@ func hscan(c *shard.Call) error {
 		w.BulkInt(0)
 		return w.Array(0)
 	}
-	o, err := parseScanOptions(c.Args[3:])
+	values := true
+	o, err := shard.ParseScan(c.Args[3:], func(args [][]byte) (used int, err error) {
+		if !resp.WordIs(args[0], "NOVALUES") {
+			return 0, nil
+		}
+		values = false
+		return 1, nil
+	})
 	if err != nil {
 		return err
 	}
 	at, n := w.Deferred(), 0
 	var scratch [20]byte
-	next := h.Scan(cursor, o.count, func(field, value object.Element) {
-		if o.matched && !glob.Match(o.pattern, field.Bytes(scratch[:])) {
+	next := h.Scan(cursor, o.Count, func(field, value object.Element) {
+		if o.Matched() && !o.Matches(field.Bytes(scratch[:])) {
 			return
 		}
 		field.Reply(w)
 		n++
-		if !o.noValues {
+		if values {
 			value.Reply(w)
 			n++
 		}

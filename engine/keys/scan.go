@@ -75,52 +75,26 @@ func keyIfThere(c *shard.Call, key []byte) error {
 	return c.Reply.Bulks(key)
 }
 
-const (
-	// scanCount is how many keys a call of SCAN looks at unless COUNT says.
-	scanCount = 10
-	// scanCountMax bounds what COUNT may say, for it holds up the shard: the rest
-	// comes with the next call, as the contract of SCAN allows.
-	scanCountMax = 1 << 17
-	// scanGroupsPerCount bounds the groups visited per key asked for, so that a
-	// database that is nearly empty after having been full does not hold up others.
-	scanGroupsPerCount = 10
-)
+// scanGroupsPerCount bounds the groups visited per key asked for, so that a
+// database that is nearly empty after having been full does not hold up others.
+const scanGroupsPerCount = 10
 
 // scanOptions is what a SCAN asks for.
 type scanOptions struct {
-	count   int64
-	matched bool // only keys that fit pattern
-	pattern []byte
-	typed   bool // only keys of this kind
-	kind    object.Type
+	shard.ScanOptions
+	typed bool // only keys of this kind
+	kind  object.Type
 }
 
 func parseScanOptions(args [][]byte) (o scanOptions, err error) {
-	o.count = scanCount
-	for i := 0; i < len(args); i += 2 {
-		if i+1 == len(args) {
-			return o, resp.ErrSyntax
+	o.ScanOptions, err = shard.ParseScan(args, func(args [][]byte) (used int, err error) {
+		if len(args) == 1 || !resp.WordIs(args[0], "TYPE") {
+			return 0, nil
 		}
-		value := args[i+1]
-		switch {
-		case resp.WordIs(args[i], "COUNT"):
-			n, ok := resp.ParseInt(value)
-			if !ok {
-				return o, resp.ErrNotInteger
-			}
-			if n < 1 {
-				return o, resp.ErrSyntax
-			}
-			o.count = min(n, scanCountMax)
-		case resp.WordIs(args[i], "MATCH"):
-			o.matched, o.pattern = !glob.IsAll(value), value
-		case resp.WordIs(args[i], "TYPE"):
-			o.typed, o.kind = true, typeNamed(value)
-		default:
-			return o, resp.ErrSyntax
-		}
-	}
-	return o, nil
+		o.typed, o.kind = true, typeNamed(args[1])
+		return 2, nil
+	})
+	return o, err
 }
 
 // typeNamed returns the type of that name; None, which no key has, when there is
@@ -135,7 +109,7 @@ func typeNamed(name []byte) object.Type {
 }
 
 func (o *scanOptions) wants(e keyspace.Entry) bool {
-	return (!o.typed || e.Type() == o.kind) && (!o.matched || glob.Match(o.pattern, e.Key()))
+	return (!o.typed || e.Type() == o.kind) && o.Matches(e.Key())
 }
 
 // SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
@@ -175,7 +149,7 @@ func scanShard(c *shard.Call, s *shard.Shard, inner uint64, o *scanOptions) (n i
 		invariant.Assert(slices.Contains(c.Shards(), s), "SCAN was not sent to the shard of its cursor")
 	}
 	var expired [][]byte
-	seen := int64(0)
+	seen := 0
 	visit := func(e keyspace.Entry, isExpired bool) {
 		seen++
 		switch {
@@ -188,9 +162,9 @@ func scanShard(c *shard.Call, s *shard.Shard, inner uint64, o *scanOptions) (n i
 		}
 	}
 	next = inner
-	for range o.count * scanGroupsPerCount {
+	for range o.Count * scanGroupsPerCount {
 		next = c.DB.ScanAll(s, next, visit)
-		if next == 0 || seen >= o.count {
+		if next == 0 || seen >= o.Count {
 			break
 		}
 	}

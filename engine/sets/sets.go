@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"hyperkv/engine"
-	"hyperkv/internal/glob"
 	"hyperkv/resp"
 	"hyperkv/shard"
 	"hyperkv/shard/object"
@@ -241,15 +240,7 @@ func smove(c *shard.Call) error {
 	return c.Reply.Int(1)
 }
 
-const (
-	// scanCount is how many members a call of SSCAN looks at unless COUNT says.
-	scanCount = 10
-	// scanCountMax bounds what COUNT may say, for it holds up the shard: the rest
-	// comes with the next call, as the contract of SSCAN allows.
-	scanCountMax = 1 << 17
-
-	errNoValues resp.Error = "ERR NOVALUES option can only be used in HSCAN"
-)
+const errNoValues resp.Error = "ERR NOVALUES option can only be used in HSCAN"
 
 // SSCAN key cursor [MATCH pattern] [COUNT count]
 //
@@ -268,34 +259,20 @@ func sscan(c *shard.Call) error {
 		c.Reply.BulkInt(0)
 		return c.Reply.Array(0)
 	}
-	count, pattern := int64(scanCount), []byte(nil)
-	for options := c.Args[3:]; len(options) > 0; options = options[2:] {
-		switch {
-		case resp.WordIs(options[0], "NOVALUES"):
-			return errNoValues
-		case len(options) == 1:
-			return resp.ErrSyntax
-		case resp.WordIs(options[0], "COUNT"):
-			if count, ok = resp.ParseInt(options[1]); !ok {
-				return resp.ErrNotInteger
-			}
-			if count < 1 {
-				return resp.ErrSyntax
-			}
-		case resp.WordIs(options[0], "MATCH"):
-			pattern = options[1]
-		default:
-			return resp.ErrSyntax
+	o, err := shard.ParseScan(c.Args[3:], func(args [][]byte) (used int, err error) {
+		if resp.WordIs(args[0], "NOVALUES") {
+			return 0, errNoValues
 		}
-	}
-	if pattern != nil && glob.IsAll(pattern) {
-		pattern = nil
+		return 0, nil
+	})
+	if err != nil {
+		return err
 	}
 	var scratch [32]byte
 	start := len(c.Reply.Buf)
 	n := 0
-	next := s.Scan(cursor, int(min(count, scanCountMax)), func(e object.Element) {
-		if pattern == nil || glob.Match(pattern, e.Bytes(scratch[:])) {
+	next := s.Scan(cursor, o.Count, func(e object.Element) {
+		if o.Matches(e.Bytes(scratch[:])) {
 			e.Reply(c.Reply)
 			n++
 		}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"hyperkv/engine"
-	"hyperkv/internal/glob"
 	"hyperkv/resp"
 	"hyperkv/shard"
 	"hyperkv/shard/object"
@@ -132,13 +131,6 @@ func distinct(c *shard.Call, wanted, n int) []int {
 	return picks
 }
 
-const (
-	// scanCount is how many members a call of ZSCAN looks at unless COUNT says.
-	scanCount = 10
-	// scanCountMax bounds what COUNT may say, for it holds up the shard.
-	scanCountMax = 1 << 17
-)
-
 // ZSCAN key cursor [MATCH pattern] [COUNT count] [NOSCORES]
 func zscan(c *shard.Call) error {
 	cursor, ok := shard.ParseCursor(c.Args[2])
@@ -154,37 +146,22 @@ func zscan(c *shard.Call) error {
 		c.Reply.BulkInt(0)
 		return c.Reply.Array(0)
 	}
-	count, pattern, scores := int64(scanCount), []byte(nil), true
-	for args := c.Args[3:]; len(args) > 0; args = args[2:] {
-		for len(args) > 0 && resp.WordIs(args[0], "NOSCORES") {
-			scores, args = false, args[1:]
+	scores := true
+	o, err := shard.ParseScan(c.Args[3:], func(args [][]byte) (used int, err error) {
+		if !resp.WordIs(args[0], "NOSCORES") {
+			return 0, nil
 		}
-		if len(args) == 0 {
-			break
-		}
-		if len(args) == 1 {
-			return resp.ErrSyntax
-		}
-		switch {
-		case resp.WordIs(args[0], "COUNT"):
-			if count, ok = resp.ParseInt(args[1]); !ok {
-				return resp.ErrNotInteger
-			}
-			if count < 1 {
-				return resp.ErrSyntax
-			}
-		case resp.WordIs(args[0], "MATCH"):
-			pattern = args[1]
-		default:
-			return resp.ErrSyntax
-		}
+		scores = false
+		return 1, nil
+	})
+	if err != nil {
+		return err
 	}
-	matched := pattern != nil && !glob.IsAll(pattern)
 	var scratch [20]byte
 	var found resp.Writer // the cursor comes before it
 	n := 0
-	next := z.Scan(cursor, int(min(count, scanCountMax)), func(member object.Element, score float64) {
-		if matched && !glob.Match(pattern, member.Bytes(scratch[:0])) {
+	next := z.Scan(cursor, o.Count, func(member object.Element, score float64) {
+		if o.Matched() && !o.Matches(member.Bytes(scratch[:0])) {
 			return
 		}
 		member.Reply(&found)

@@ -66,7 +66,7 @@ func (e Entry) Bytes() []byte {
 // StringLen returns the length of a string value in its text form.
 func (e Entry) StringLen() int {
 	if e.r.isInt() {
-		return decimalLen(e.r.integer())
+		return object.IntElement(e.r.integer()).Len()
 	}
 	_, length := e.r.valueAt()
 	return length
@@ -91,18 +91,6 @@ func (e Entry) MemoryBytes() int {
 	if e.r.typ() != object.String {
 		v := d.Value(0, e)
 		n += object.NodeBytes(v.Type(), v.Encoding(), v.Root(), v.Nodes())
-	}
-	return n
-}
-
-func decimalLen(v int64) int {
-	n, u := 1, uint64(v)
-	if v < 0 {
-		n, u = 2, -u
-	}
-	for u >= 10 {
-		u /= 10
-		n++
 	}
 	return n
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"strconv"
 	"testing"
 
 	"hyperkv/shard/ds"
@@ -34,7 +35,7 @@ func TestOverheadPerKey(t *testing.T) {
 		for i := range keys {
 			key := benchKey(&buf, uint64(i))
 			d.PutInt(Hash(key), key, int64(i), 0, 0)
-			payload += len(key) + decimalLen(int64(i))
+			payload += len(key) + len(strconv.Itoa(i))
 		}
 		if got := float64(d.Bytes()-int64(payload)) / float64(keys); got > 18 {
 			t.Errorf("%d integers: %.1f bytes per key beyond the payload", keys, got)
