@@ -58,10 +58,19 @@ const (
 	lingerMax = 5 * time.Second
 )
 
-// Write sends p or queues what the kernel does not take now; it never blocks. p is
-// borrowed until Write returns. After Close or a lost connection it does nothing.
+// Write sends p, now or at the end of the loop's round, or queues what the kernel does
+// not take; it never blocks. p is borrowed until Write returns. After Close or a lost
+// connection it does nothing.
 func (c *Conn) Write(p []byte) {
-	if c.closing || c.gone || len(p) == 0 {
+	if c.closing || c.gone || len(p) == 0 || c.loop.hold(c, p) {
+		return
+	}
+	c.write(p)
+}
+
+// write is Write without the outbox.
+func (c *Conn) write(p []byte) {
+	if c.closing || c.gone {
 		return
 	}
 	if c.queued {
@@ -129,7 +138,8 @@ func (c *Conn) pump() (moved bool) {
 	return moved
 }
 
-// Unsent is the number of bytes accepted by Write and not yet taken by the kernel.
+// Unsent is the number of bytes accepted by Write and not yet taken by the kernel,
+// less what waits for the end of the loop's round.
 func (c *Conn) Unsent() int {
 	if c.gone || c.gc == nil {
 		return 0
@@ -143,6 +153,10 @@ func (c *Conn) Close() {
 	if c.closing || c.gone {
 		return
 	}
+	c.loop.release()
+	if c.closing {
+		return // a write has failed
+	}
 	c.closing = true
 	if c.Unsent() == 0 {
 		c.loop.end(c)
@@ -153,8 +167,11 @@ func (c *Conn) Close() {
 	c.loop.watch(c)
 }
 
-// CloseNow ends the connection and drops what is queued.
+// CloseNow ends the connection and drops what the kernel does not take at once.
 func (c *Conn) CloseNow() {
+	if !c.closing {
+		c.loop.release()
+	}
 	if c.gone || c.ending {
 		return
 	}

@@ -7,7 +7,7 @@
 //
 //	listener ──► acceptor ──► the loop with the fewest connections
 //	                             │ readable: Session.Feed(bytes)
-//	                             │           Conn.Write ──► kernel ──► gnet's buffer ──► staged
+//	                             │           Conn.Write ──► outbox ──► kernel ──► gnet's buffer ──► staged
 //	                             │ woken:    Loop.Woken    (another loop finished something)
 //	                             │ 100 ms:   Loop.Tick
 //
@@ -17,7 +17,8 @@
 // straight to the kernel, without telling the scheduler about a call that cannot
 // block. And the depth of the output: gnet holds only what the kernel is about to
 // take, the rest of a slow reader's replies waits in our own chunks, so that their
-// number never slows the loop down.
+// number never slows the loop down. The outbox is for busy loops: replies leave when
+// all connections that were ready have been read (outbox.go).
 //
 // A session is never called from inside its own call to a Conn. A write that fails,
 // a Close, a drained buffer: all of them are noted, and told when the session has

@@ -50,6 +50,9 @@ func (*events) OnTraffic(gc gnet.Conn) gnet.Action {
 	l := c.loop
 	l.busy = true
 	c.session.Feed(data)
+	if len(l.outbox.held) > 1 && time.Since(l.outbox.since) > outboxTimeMax {
+		l.release()
+	}
 	l.busy = false
 	if len(l.ending) > 0 || len(l.due) > 0 {
 		l.settle()
@@ -72,6 +75,10 @@ func (*events) OnClose(gc gnet.Conn, err error) gnet.Action {
 		return gnet.None
 	}
 	l := c.loop
+	busy := l.busy
+	l.busy = true
+	l.release()
+	l.busy = busy
 	c.err = c.closeReason(err)
 	if c.err == io.EOF {
 		// The client has sent all it had to say and may still read: gnet offers its

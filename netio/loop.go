@@ -23,7 +23,8 @@ type loop struct {
 	// conns are the open connections. Invariant: conns[i].slot == i.
 	conns []*Conn
 
-	reads uint64 // so far; counted while the server is crowded
+	outbox outbox
+	reads  uint64 // so far; counted while the server is crowded
 
 	// busy is set while the backend is running: it must not be called again until
 	// it returns. What it has to hear about waits in ending and due.

@@ -132,6 +132,9 @@ func serve(t testing.TB, backend *toy, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if holdReplies {
+		hold(s)
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -166,8 +166,8 @@ func TestExpiryHeld(t *testing.T) {
 	}
 	s.do("HSET h f 1 g 2 i 3")
 	s.do("HPEXPIRE h 50 FIELDS 2 f g")
-	s.do("sleep")
 	s.set.ExpiryHeld.Add(1)
+	s.do("sleep")
 	f("HGET h f", "(nil)")
 	f("HLEN h", "(integer) 3")
 	f("HRANDFIELD h", `"i"`)

@@ -27,14 +27,15 @@ const (
 	// misses the page tables less. Once the process holds hugeFromBytes, a chunk
 	// that is full is made one on another goroutine, so that nothing becomes
 	// resident that was not; that keeps everybody's page faults waiting while it
-	// lasts, so there is a pause of hugeEvery between two. A region mapped after
-	// hugeRegionsFromBytes has them from the first touch on: the little that may
-	// be resident before it is used does not matter there.
-	chunkBytes           = 2 << 20
-	unitsPerChunk        = chunkBytes / unitBytes
-	hugeFromBytes        = 8 << 20
-	hugeRegionsFromBytes = 112 << 20
-	hugeEvery            = 20 * time.Millisecond
+	// lasts, so there is a pause of hugeEvery between two. Once it holds
+	// hugeTouchFromBytes, a chunk is a huge page from the first touch on: that
+	// copies nothing, and the little that may be resident before it is used does
+	// not matter then.
+	chunkBytes         = 2 << 20
+	unitsPerChunk      = chunkBytes / unitBytes
+	hugeFromBytes      = 8 << 20
+	hugeTouchFromBytes = 64 << 20
+	hugeEvery          = 50 * time.Millisecond
 
 	// releaseInlineMax bounds the memory given back to the system inside the
 	// caller's time slice; what is longer goes back on another goroutine.
@@ -100,32 +101,42 @@ func (p *pageSource) alloc(n uintptr) uintptr {
 	for _, r := range p.regions {
 		if r.free >= units {
 			if at := r.take(units); at >= 0 {
-				p.prepare(r, at+units-1)
+				p.prepare(r, at, units)
 				return r.base + uintptr(at)*unitBytes
 			}
 		}
 	}
 	r := &region{base: mustMap(regionBytes, chunkBytes), free: unitsPerRegion}
-	if p.mapped.Load() >= hugeRegionsFromBytes {
-		adviseHuge(r.base, regionBytes)
-		r.prepared = ^uint32(0)
-	}
 	for i := range r.bits {
 		r.bits[i] = ^uint64(0)
 	}
 	at, _ := p.find(r.base)
 	p.regions = slices.Insert(p.regions, at, r)
 	at = r.take(units)
-	p.prepare(r, at+units-1)
+	p.prepare(r, at, units)
 	return r.base + uintptr(at)*unitBytes
 }
 
-// prepare looks whether the last chunk but one before the given unit, which has
-// just been handed out, is full, and has it made a huge page: what lies right
-// before may be of the same run, and not be in use yet. The caller holds the lock.
-func (p *pageSource) prepare(r *region, unit int) {
-	full := unit/unitsPerChunk - 2
-	if full < 0 || r.prepared>>full&1 != 0 || p.mapped.Load() < hugeFromBytes || !r.full(full) {
+// prepare sees to huge pages where a run of units has just been handed out. A chunk
+// in which nothing was in use gets one at the first touch, if the process holds
+// enough for that. Otherwise the last chunk but one is made one if it is full: what
+// lies right before the end may be of the same run, and not be in use yet. The
+// caller holds the lock.
+func (p *pageSource) prepare(r *region, at, units int) {
+	last := (at + units - 1) / unitsPerChunk
+	mapped := p.mapped.Load()
+	if mapped >= hugeTouchFromBytes {
+		for chunk := at / unitsPerChunk; chunk <= last; chunk++ {
+			first := chunk * unitsPerChunk
+			ours := min(at+units, first+unitsPerChunk) - max(at, first)
+			if r.prepared>>chunk&1 == 0 && r.freeIn(chunk)+ours == unitsPerChunk {
+				r.prepared |= 1 << chunk
+				adviseHuge(r.base+uintptr(chunk)*chunkBytes, chunkBytes)
+			}
+		}
+	}
+	full := last - 2
+	if full < 0 || r.prepared>>full&1 != 0 || mapped < hugeFromBytes || r.freeIn(full) != 0 {
 		return
 	}
 	r.prepared |= 1 << full
@@ -136,10 +147,10 @@ func (p *pageSource) prepare(r *region, unit int) {
 	}
 }
 
-// full says whether all units of a chunk are handed out.
-func (r *region) full(chunk int) bool {
+// freeIn is how many units of a chunk are free.
+func (r *region) freeIn(chunk int) int {
 	const chunksPerWord = 64 / unitsPerChunk
-	return r.bits[chunk/chunksPerWord]>>(chunk%chunksPerWord*unitsPerChunk)&(1<<unitsPerChunk-1) == 0
+	return bits.OnesCount64(r.bits[chunk/chunksPerWord] >> (chunk % chunksPerWord * unitsPerChunk) & (1<<unitsPerChunk - 1))
 }
 
 // makeHuge makes huge pages of the chunks that are full, until there are none.
@@ -153,7 +164,7 @@ func (p *pageSource) makeHuge() {
 		}
 		c := p.full[0]
 		p.full = p.full[1:]
-		if !c.region.full(c.number) { // any more: a huge page would bring back what was given back
+		if c.region.freeIn(c.number) != 0 { // any more: a huge page would bring back what was given back
 			c.region.prepared &^= 1 << c.number
 			p.mu.Unlock()
 			continue

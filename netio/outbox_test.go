@@ -1,0 +1,124 @@
+package netio
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+)
+
+// holdReplies makes the loops of serve hold all replies that may be held, whatever
+// the rounds are like.
+var holdReplies bool
+
+func hold(s *Server) {
+	for _, l := range s.loops {
+		_ = s.Execute(l.index, func() { l.outbox.on, l.outbox.poor = true, -1<<40 })
+	}
+}
+
+// What is true of output is so for replies that wait for the end of their round, too.
+func TestHeldReplies(t *testing.T) {
+	holdReplies = true
+	defer func() { holdReplies = false }()
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T)
+	}{
+		{"order", TestOrderUnderPartialWrites}, {"big", TestBigWrite}, {"slow", TestSlowReaderIsBounded},
+		{"drained", TestNotifyDrainedAtOnce}, {"close inside", TestCloseInsideFeed},
+		{"close now", TestCloseNowDropsTheQueue}, {"close others", TestCloseOthers}, {"half close", TestHalfClose},
+		{"lost", TestWriteToLostClient}, {"wake", TestWakeIsNeverLost}, {"random", TestConnectionsAtRandom},
+		{"shutdown", TestShutdownFlushes},
+	} {
+		t.Run(c.name, c.test)
+	}
+}
+
+// A loop with many ready connections comes to answer them behind each other, and
+// one with few answers at once.
+func TestHoldingFollowsTheRounds(t *testing.T) {
+	const clients = 4 * outboxWorth
+	most := 0 // replies held at a time; owned by the loop
+	backend := &toy{feed: func(s *toySession, data []byte) {
+		s.c.Write(data)
+		most = max(most, len(s.c.loop.outbox.held))
+	}}
+	s := serve(t, backend, Options{Loops: 1})
+	var conns []net.Conn
+	for range clients {
+		conns = append(conns, dial(t, s))
+	}
+	eventually(t, "all connections open", func() bool { return backend.opened.Load() == clients })
+
+	// round has n clients ask while the loop is held up, and reads all replies.
+	round := func(number, n int) {
+		t.Helper()
+		release := make(chan struct{})
+		if err := s.Execute(0, func() { <-release }); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range conns[:n] {
+			if _, err := fmt.Fprintf(c, "%6d/%3d", number, i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(release)
+		for i, c := range conns[:n] {
+			ask(t, c, "", fmt.Sprintf("%6d/%3d", number, i))
+		}
+	}
+	holding := func() (on bool) {
+		t.Helper()
+		var held int
+		onLoop(t, s, func(l *loop) { on, held = l.outbox.on, len(l.outbox.held)+len(l.outbox.bytes) })
+		if held != 0 {
+			t.Errorf("%d replies and bytes are held while nothing happens", held)
+		}
+		return on
+	}
+	for i := range 4 * outboxRetry / clients {
+		round(i, clients)
+	}
+	if !holding() || most < outboxWorth {
+		t.Errorf("holding %v, at most %d replies at a time", holding(), most)
+	}
+	for i := range 2 * outboxPatience {
+		round(i, 1)
+	}
+	if holding() {
+		t.Error("still holding after many rounds of one reply")
+	}
+}
+
+// A reply does not wait long for a loop that goes on reading.
+func TestHeldRepliesAreNotOld(t *testing.T) {
+	const clients = 16
+	backend := &toy{feed: func(s *toySession, data []byte) {
+		for began := time.Now(); time.Since(began) < outboxTimeMax; {
+		}
+		s.c.Write(data)
+		if n := len(s.c.loop.outbox.held); n > 2 {
+			t.Errorf("%d replies are held", n)
+		}
+	}}
+	s := serve(t, backend, Options{Loops: 1})
+	hold(s)
+	var conns []net.Conn
+	for range clients {
+		conns = append(conns, dial(t, s))
+	}
+	for _, c := range conns {
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range conns {
+		ask(t, c, "", "x")
+	}
+}
+
+func onLoop(t *testing.T, s *Server, f func(l *loop)) {
+	t.Helper()
+	on(t, s, 0, func() { f(s.loops[0]) })
+}
