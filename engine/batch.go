@@ -105,7 +105,11 @@ func (t *batch) run(call *shard.Call) {
 	for i := range rest {
 		sink += rest[i].touchRecords(call)
 	}
+	for i := range rest {
+		rest[i].noteMembers(call)
+	}
 	t.sink = sink
+	call.PrefetchMembers()
 	at := clock.Monotonic()
 	for t.ran < len(t.commands) {
 		i := t.ran

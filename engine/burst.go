@@ -242,10 +242,11 @@ func (m *item) run(call *shard.Call, start int64) (end int64) {
 }
 
 // prefetch brings the memory of a group's keys near: first all buckets, then all
-// records, so that the misses overlap instead of adding up.
+// records, then the members of large collections, so that the misses overlap instead
+// of adding up.
 func (s *Session) prefetch(call *shard.Call, g *group) {
 	b := &s.loop.burst
-	if g.count == 1 && len(b.entries[g.first].keys) < 2 {
+	if g.count == 1 && !b.entries[g.first].several() {
 		return
 	}
 	var sink uint64
@@ -255,7 +256,30 @@ func (s *Session) prefetch(call *shard.Call, g *group) {
 	for i := g.first; i >= 0; i = b.entries[i].next {
 		sink += b.entries[i].touchRecords(call)
 	}
+	for i := g.first; i >= 0; i = b.entries[i].next {
+		b.entries[i].noteMembers(call)
+	}
 	b.sink += sink
+	call.PrefetchMembers()
+}
+
+// several says that the command has more than one place in memory to go to.
+func (m *item) several() bool {
+	c := m.command
+	return len(m.keys) > 1 || c.MemberStep > 0 && len(m.args) > c.Member+c.MemberStep
+}
+
+// noteMembers tells the call which members the command is about.
+func (m *item) noteMembers(call *shard.Call) {
+	c := m.command
+	if c.Member == 0 || c.simpleKey == 0 {
+		return
+	}
+	for at := c.Member; at < len(m.args); at += c.MemberStep {
+		if !call.PrefetchMember(m.db, m.args[c.simpleKey], m.hash, m.args[at]) || c.MemberStep == 0 {
+			return
+		}
+	}
 }
 
 func (m *item) touchBuckets(call *shard.Call) (sink uint64) {

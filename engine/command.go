@@ -65,6 +65,11 @@ type Command struct {
 	Find func(args [][]byte) ([]int, error)
 	// Scope of a command without keys that works on data.
 	Scope Scope
+	// Member is the position of the first member, field or the like that the command
+	// looks for in the collection under its only key, and MemberStep how far apart
+	// more of them are. 0 where there is none: it is a hint, by which the memory of
+	// many is brought near at once.
+	Member, MemberStep int
 	// Wide, if set, says that arguments lead to keys that they do not name, so that
 	// the command needs all shards.
 	Wide func(args [][]byte) bool

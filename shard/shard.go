@@ -32,6 +32,7 @@ type Shard struct {
 	keeper    keeper
 	upkeep    upkeep
 	call      Call
+	paths     paths // of the burst that is about to run
 }
 
 // Options says how a Set is built.

@@ -76,27 +76,3 @@ func (c *Call) DatabaseUsage(database int) (sum keyspace.Usage) {
 	}
 	return sum
 }
-
-// Prefetch touches the bucket in which a key would be, so that a burst waits for
-// memory once and not once per key. The result only keeps the compiler honest.
-func (c *Call) Prefetch(database int, key []byte, hash uint64) uint64 {
-	if db := c.home(key, hash).databases[database]; db != nil {
-		return db.PrefetchBucket(hash)
-	}
-	return 0
-}
-
-// PrefetchRecord touches the record that Prefetch has brought near.
-func (c *Call) PrefetchRecord(database int, key []byte, hash uint64) uint64 {
-	if db := c.home(key, hash).databases[database]; db != nil {
-		return db.PrefetchRecord(hash)
-	}
-	return 0
-}
-
-func (c *Call) home(key []byte, hash uint64) *Shard {
-	if c.only != nil {
-		return c.only
-	}
-	return c.set.Of(RouteHash(key, hash))
-}

@@ -17,6 +17,7 @@ import (
 // and at the arguments of GEOADD before the type.
 var Family = engine.Family{Name: "geo", Commands: []engine.Command{{
 	Name: "GEOADD", Arity: -5, Run: geoadd,
+	Member: 4, MemberStep: 3,
 	Flags: engine.Write | engine.DenyOOM, Keys: engine.OneKey("RW update"),
 	Summary: "Adds places to a sorted set, or moves them.",
 	Since:   "3.2.0", Complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
@@ -24,18 +25,21 @@ var Family = engine.Family{Name: "geo", Commands: []engine.Command{{
 	History: []string{"6.2.0: Added the `CH`, `NX` and `XX` options."},
 }, {
 	Name: "GEODIST", Arity: -4, Run: geodist,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Read, Keys: engine.OneKey("RO access"),
 	Summary: "Returns the distance between two places.",
 	Since:   "3.2.0", Complexity: "O(1)",
 	Syntax: "key member1 member2 unit[M | KM | FT | MI]",
 }, {
 	Name: "GEOHASH", Arity: -2, Run: geohash,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Read, Keys: engine.OneKey("RO access"),
 	Summary: "Returns places as geohashes of eleven letters.",
 	Since:   "3.2.0", Complexity: "O(1) for each member requested.",
 	Syntax: "key [member [member ...]]",
 }, {
 	Name: "GEOPOS", Arity: -2, Run: geopos,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Read, Keys: engine.OneKey("RO access"),
 	Summary: "Returns places as longitudes and latitudes.",
 	Since:   "3.2.0", Complexity: "O(1) for each member requested.",

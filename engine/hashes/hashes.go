@@ -15,6 +15,7 @@ var Family = engine.Family{Name: "hash", Commands: slices.Concat(basics, deadlin
 
 var basics = []engine.Command{{
 	Name: "HSET", Arity: -4, Run: hset,
+	Member: 2, MemberStep: 2,
 	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW update"),
 	Summary: "Sets fields of a hash to values, and makes the hash if there is none.",
 	Since:   "2.0.0",
@@ -24,11 +25,13 @@ var basics = []engine.Command{{
 	History: []string{"4.0.0: Accepts multiple `field` and `value` arguments."},
 }, {
 	Name: "HSETNX", Arity: 4, Run: hsetnx,
-	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW insert"),
+	Member: 2,
+	Flags:  engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW insert"),
 	Summary: "Sets a field of a hash if it is not there.",
 	Since:   "2.0.0", Complexity: "O(1)", Syntax: "key field value",
 }, {
 	Name: "HMSET", Arity: -4, Run: hmset,
+	Member: 2, MemberStep: 2,
 	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW update"),
 	Summary: "Sets fields of a hash to values.",
 	Since:   "2.0.0", Complexity: "O(N) where N is the number of fields being set.",
@@ -36,11 +39,13 @@ var basics = []engine.Command{{
 	Deprecated: "4.0.0", Replacement: "`HSET` with multiple field-value pairs",
 }, {
 	Name: "HGET", Arity: 3, Run: hget,
-	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
+	Member: 2,
+	Flags:  engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
 	Summary: "Returns the value of a field.",
 	Since:   "2.0.0", Complexity: "O(1)", Syntax: "key field",
 }, {
 	Name: "HMGET", Arity: -3, Run: hmget,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
 	Summary: "Returns the values of several fields.",
 	Since:   "2.0.0", Complexity: "O(N) where N is the number of fields being requested.",
@@ -67,16 +72,19 @@ var basics = []engine.Command{{
 	Since:   "2.0.0", Complexity: "O(1)", Syntax: "key",
 }, {
 	Name: "HSTRLEN", Arity: 3, Run: hstrlen,
-	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO"),
+	Member: 2,
+	Flags:  engine.Read | engine.Fast, Keys: engine.OneKey("RO"),
 	Summary: "Returns the length of the value of a field.",
 	Since:   "3.2.0", Complexity: "O(1)", Syntax: "key field",
 }, {
 	Name: "HEXISTS", Arity: 3, Run: hexists,
-	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO"),
+	Member: 2,
+	Flags:  engine.Read | engine.Fast, Keys: engine.OneKey("RO"),
 	Summary: "Tells whether a hash has a field.",
 	Since:   "2.0.0", Complexity: "O(1)", Syntax: "key field",
 }, {
 	Name: "HDEL", Arity: -3, Run: hdel,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Write | engine.Fast, Keys: engine.OneKey("RW delete"),
 	Summary: "Removes fields from a hash, and the hash with the last one.",
 	Since:   "2.0.0", Complexity: "O(N) where N is the number of fields to be removed.",
@@ -84,12 +92,14 @@ var basics = []engine.Command{{
 	History: []string{"2.4.0: Accepts multiple `field` arguments."},
 }, {
 	Name: "HINCRBY", Arity: 4, Run: hincrby,
-	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW access update"),
+	Member: 2,
+	Flags:  engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW access update"),
 	Summary: "Adds to the integer in a field; an absent field counts as 0.",
 	Since:   "2.0.0", Complexity: "O(1)", Syntax: "key field increment",
 }, {
 	Name: "HINCRBYFLOAT", Arity: 4, Run: hincrbyfloat,
-	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW access update"),
+	Member: 2,
+	Flags:  engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW access update"),
 	Summary: "Adds to the number in a field; an absent field counts as 0.",
 	Since:   "2.6.0", Complexity: "O(1)", Syntax: "key field increment:double",
 }, {

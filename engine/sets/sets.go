@@ -13,6 +13,7 @@ import (
 // Family is the table of the commands on sets.
 var Family = engine.Family{Name: "set", Commands: slices.Concat([]engine.Command{{
 	Name: "SADD", Arity: -3, Run: sadd,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW insert"),
 	Summary: "Adds members to a set, which is created if it does not exist.",
 	Since:   "1.0.0",
@@ -21,17 +22,20 @@ var Family = engine.Family{Name: "set", Commands: slices.Concat([]engine.Command
 	Syntax: "key member [member ...]", History: []string{"2.4.0: Accepts multiple `member` arguments."},
 }, {
 	Name: "SREM", Arity: -3, Run: srem,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Write | engine.Fast, Keys: engine.OneKey("RW delete"),
 	Summary: "Removes members from a set, and the set with its last member.",
 	Since:   "1.0.0", Complexity: "O(N) where N is the number of members to be removed.",
 	Syntax: "key member [member ...]", History: []string{"2.4.0: Accepts multiple `member` arguments."},
 }, {
 	Name: "SISMEMBER", Arity: 3, Run: sismember,
-	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO"),
+	Member: 2,
+	Flags:  engine.Read | engine.Fast, Keys: engine.OneKey("RO"),
 	Summary: "Tells whether a member belongs to a set.",
 	Since:   "1.0.0", Complexity: "O(1)", Syntax: "key member",
 }, {
 	Name: "SMISMEMBER", Arity: -3, Run: smismember,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
 	Summary: "Tells which of several members belong to a set.",
 	Since:   "6.2.0", Complexity: "O(N) where N is the number of elements being checked for membership",

@@ -21,6 +21,7 @@ var Family = engine.Family{
 
 var members = []engine.Command{{
 	Name: "ZADD", Arity: -4, Run: zadd,
+	Member: 3, MemberStep: 2,
 	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW update"),
 	Summary: "Adds members to a sorted set, or changes the scores of those that are there.",
 	Since:   "1.2.0", Complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
@@ -32,12 +33,14 @@ var members = []engine.Command{{
 	},
 }, {
 	Name: "ZINCRBY", Arity: 4, Run: zincrby,
-	Flags: engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW access update"),
+	Member: 3,
+	Flags:  engine.Write | engine.DenyOOM | engine.Fast, Keys: engine.OneKey("RW access update"),
 	Summary: "Adds to the score of a member; one that is absent counts as 0.",
 	Since:   "1.2.0", Complexity: "O(log(N)) where N is the number of elements in the sorted set.",
 	Syntax: "key increment:integer member",
 }, {
 	Name: "ZREM", Arity: -3, Run: zrem,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Write | engine.Fast, Keys: engine.OneKey("RW delete"),
 	Summary: "Removes members from a sorted set.",
 	Since:   "1.2.0", Complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed.",
@@ -50,25 +53,29 @@ var members = []engine.Command{{
 	Since:   "1.2.0", Complexity: "O(1)", Syntax: "key",
 }, {
 	Name: "ZSCORE", Arity: 3, Run: zscore,
-	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
+	Member: 2,
+	Flags:  engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
 	Summary: "Returns the score of a member.",
 	Since:   "1.2.0", Complexity: "O(log(N)) where N is the number of elements in the sorted set.", Syntax: "key member",
 }, {
 	Name: "ZMSCORE", Arity: -3, Run: zmscore,
+	Member: 2, MemberStep: 1,
 	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
 	Summary: "Returns the scores of several members.",
 	Since:   "6.2.0", Complexity: "O(N) where N is the number of members being requested.",
 	Syntax: "key member [member ...]",
 }, {
 	Name: "ZRANK", Arity: -3, Run: zrank,
-	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
+	Member: 2,
+	Flags:  engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
 	Summary: "Returns how many members come before a member.",
 	Since:   "2.0.0", Complexity: "O(log(N))",
 	Syntax:  "key member [WITHSCORE]",
 	History: []string{"7.2.0: Added the optional `WITHSCORE` argument."},
 }, {
 	Name: "ZREVRANK", Arity: -3, Run: zrevrank,
-	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
+	Member: 2,
+	Flags:  engine.Read | engine.Fast, Keys: engine.OneKey("RO access"),
 	Summary: "Returns how many members come behind a member.",
 	Since:   "2.0.0", Complexity: "O(log(N))",
 	Syntax:  "key member [WITHSCORE]",

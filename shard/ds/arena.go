@@ -92,6 +92,16 @@ func (a *Arena) At(ref Ref) unsafe.Pointer {
 	return a.atLarge(ref)
 }
 
+// Slot is At for an object that is known to be of at most SlotBytesMax bytes, and small
+// enough to be part of its caller.
+func (a *Arena) Slot(ref Ref) unsafe.Pointer {
+	if invariant.Enabled {
+		return a.At(ref)
+	}
+	s := &a.slabs[ref>>slotBits]
+	return Pointer(s.base + uintptr(ref&slotMask)*uintptr(s.size))
+}
+
 // Room returns how many bytes the object can hold where it is.
 func (a *Arena) Room(ref Ref) int {
 	if ref&largeFlag != 0 {

@@ -180,35 +180,20 @@ func deadlineAt(p []byte) int64 {
 
 // descend finds the leaf where a member is or would be, in a dict that is not
 // empty, and points c, a cursor of the members, at it, if c is not nil.
-//
-// Hashes are spread evenly, so the place of one in a node is guessed from where the
-// node begins and ends, and is at most a few entries away: that saves most of the
-// cache misses of a binary search.
 func (d *dict) descend(hash uint32, member Element, c *Cursor) ds.Ref {
 	t := &d.members
-	target := uint64(hash)
-	low, high := uint64(0), uint64(1)<<32
+	target, within := uint64(hash), everyHash
 	ref := t.root
 	for level := range t.depth {
 		all := t.node(ref).all()
-		i := 0
-		if target > low {
-			i = int((target - low) * uint64(len(all)) / (high - low))
-		}
-		i = min(i, len(all)-1)
-		for i+1 < len(all) && all[i+1].key.Hi <= target {
-			i++
-		}
-		for i > 0 && (all[i].key.Hi > target || all[i].key.Hi == target && d.beginsAfter(t.leftmost(all[i].child, level+1), member)) {
+		i := within.place(all, target)
+		for i > 0 && all[i].key.Hi == target && d.beginsAfter(t.leftmost(all[i].child, level+1), member) {
 			i--
 		}
 		if c != nil {
 			c.path[level] = step{ref, i}
 		}
-		low = all[i].key.Hi
-		if i+1 < len(all) {
-			high = max(all[i+1].key.Hi, low+1)
-		}
+		within.narrow(all, i)
 		ref = all[i].child
 	}
 	return ref

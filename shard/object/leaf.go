@@ -17,8 +17,15 @@ import (
 const leafHeader = 4
 
 // Leaf returns the bytes of a leaf, borrowed until the next change of the tree.
-func (t *Tree) Leaf(ref ds.Ref) []byte {
-	at := t.arena.At(ref)
+func (t *Tree) Leaf(ref ds.Ref) []byte { return leafBytes(t.arena, ref) }
+
+func leafBytes(arena *ds.Arena, ref ds.Ref) []byte {
+	var at unsafe.Pointer
+	if ds.IsLarge(ref) {
+		at = arena.At(ref)
+	} else {
+		at = arena.Slot(ref)
+	}
 	used := binary.LittleEndian.Uint32((*[leafHeader]byte)(at)[:])
 	return unsafe.Slice((*byte)(unsafe.Add(at, leafHeader)), used)
 }
@@ -71,7 +78,7 @@ func (t *Tree) Splice(ref ds.Ref, at, old, fresh int) (ds.Ref, []byte) {
 		t.setUsed(ref, need)
 		return ref, all[at : at+fresh : at+fresh]
 	}
-	moved := t.NewLeaf(need, need/8)
+	moved := t.NewLeaf(need, max(need/8, min(fresh, 64)))
 	to, from := t.Leaf(moved), t.Leaf(ref)
 	copy(to, from[:at])
 	copy(to[at+fresh:], from[at+old:])

@@ -100,7 +100,7 @@ func (t *Tree) Len() int { return t.count }
 // Bytes is what nodes and leaves occupy.
 func (t *Tree) Bytes() int { return t.bytes }
 
-func (t *Tree) node(ref ds.Ref) node { return node{t.arena.At(ref)} }
+func (t *Tree) node(ref ds.Ref) node { return node{t.arena.Slot(ref)} }
 
 func nodeBytes(room int) int { return nodeHeader + room*branchBytes }
 
