@@ -65,7 +65,8 @@ func putMember(p []byte, hash uint32, bits uint64) {
 }
 
 // A scoredPlace is where a member stands in the tree by score, or belongs; of one
-// that was found, also where its item by member is.
+// that was looked for, also where its item by member is, or belongs if lone says so:
+// if no other member has its hash.
 type scoredPlace struct {
 	bits            uint64
 	leaf            Cursor
@@ -74,35 +75,44 @@ type scoredPlace struct {
 	hash    uint32
 	entry   Cursor
 	entryAt int
+	lone    bool
 }
 
 func (p *scoredPlace) score() float64 { return scoreOfBits(p.bits) }
 
 // find finds a member.
 func (z *ZSetView) find(text []byte) (p scoredPlace, ok bool) {
+	hash := memberHash(text)
 	if z.byMember.Len() == 0 {
 		return p, false
 	}
 	e := ElementOf(text)
-	hash := memberHash(text)
-	c := z.byMember.Seek(Key{Hi: uint64(hash)}, nil)
+	c := z.byMember.seekHash(uint64(hash))
 	leaf := z.byMember.Leaf(c.Leaf())
-	for at := searchMember(leaf, Key{Hi: uint64(hash)}); ; at += memberItem {
+	at := searchMember(leaf, Key{Hi: uint64(hash)})
+	first, firstAt := c, at
+	for ; ; at += memberItem {
 		if at == len(leaf) {
 			if !c.Next() {
-				return p, false
+				break
 			}
 			leaf, at = z.byMember.Leaf(c.Leaf()), 0
 		}
 		k := memberKey(leaf[at:])
 		if k.Hi != uint64(hash) {
-			return p, false
+			break
 		}
 		if p, ok = z.locate(k.Lo, text, e); ok {
 			p.hash, p.entry, p.entryAt = hash, c, at
 			return p, true
 		}
+		firstAt = -1
 	}
+	if firstAt >= 0 {
+		p.entry, p.entryAt, p.lone = first, firstAt, true
+	}
+	p.hash = hash
+	return p, false
 }
 
 // locate finds the place of a member with a score in the tree by score, which is
@@ -166,7 +176,11 @@ func (z *ZSetView) add(member []byte, score float64) (was float64, existed bool)
 		z.byScore.cut(&p.leaf, p.at, p.size, 1, &zsetByScore)
 	} else {
 		z.home.Change()
-		z.byMember.remember(memberHash(member), bits)
+		if p.lone {
+			z.byMember.rememberAt(&p.entry, p.entryAt, p.hash, bits)
+		} else {
+			z.byMember.remember(memberHash(member), bits)
+		}
 	}
 	size := scoreBytes + e.PackedSize()
 	var item []byte
@@ -214,17 +228,21 @@ func searchMember(leaf []byte, key Key) int {
 
 // remember adds an item to the tree by member.
 func (t *Tree) remember(hash uint32, bits uint64) {
-	var c Cursor
-	var item []byte
 	if t.Len() == 0 {
-		c, item = t.begin(memberItem)
-	} else {
-		key := Key{uint64(hash), bits}
-		c = t.Seek(key, nil)
-		item = t.open(&c, searchMember(t.Leaf(c.Leaf()), key), memberItem)
+		c, item := t.begin(memberItem)
+		putMember(item, hash, bits)
+		t.settle(&c, &zsetByMember)
+		return
 	}
-	putMember(item, hash, bits)
-	t.settle(&c, &zsetByMember)
+	key := Key{uint64(hash), bits}
+	c := t.Seek(key, nil)
+	t.rememberAt(&c, searchMember(t.Leaf(c.Leaf()), key), hash, bits)
+}
+
+// rememberAt is remember where the place of the item is known.
+func (t *Tree) rememberAt(c *Cursor, at int, hash uint32, bits uint64) {
+	putMember(t.open(c, at, memberItem), hash, bits)
+	t.settle(c, &zsetByMember)
 }
 
 // forget removes an item, which is there, from the tree by member.
