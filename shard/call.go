@@ -59,7 +59,7 @@ type Call struct {
 	shards []*Shard
 	set    *Set
 
-	digits []byte // backs Int
+	words []byte // backs Int and Word
 
 	collections    [collectionsMax]Collection
 	nextCollection int
@@ -104,15 +104,23 @@ func (c *Call) Begin(database int, args [][]byte) {
 	c.FirstKey, c.Part = 0, false
 	c.wait, c.blocked = nil, false
 	c.Keys, c.nextKey = nil, 0
-	c.digits = c.digits[:0]
+	c.words = c.words[:0]
 }
 
 // Int is n in decimal, for an argument of Effect. It is borrowed until the next
 // command.
 func (c *Call) Int(n int64) []byte {
-	at := len(c.digits)
-	c.digits = strconv.AppendInt(c.digits, n, 10)
-	return c.digits[at:len(c.digits):len(c.digits)]
+	at := len(c.words)
+	c.words = strconv.AppendInt(c.words, n, 10)
+	return c.words[at:len(c.words):len(c.words)]
+}
+
+// Word is what write appends, for an argument of Effect. It is borrowed until the
+// next command.
+func (c *Call) Word(write func(dst []byte) []byte) []byte {
+	at := len(c.words)
+	c.words = write(c.words)
+	return c.words[at:len(c.words):len(c.words)]
 }
 
 // Key is the first key.

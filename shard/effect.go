@@ -37,6 +37,10 @@ type effectBuffer struct {
 // time, on chance or on what it found calls it; all others are recorded as sent.
 func (c *Call) Effect(args ...[]byte) { c.EffectIn(c.DB.Number, args...) }
 
+// Recorded says whether anybody listens to effects: a handler whose effects are much
+// work may leave them out otherwise.
+func (c *Call) Recorded() bool { return c.set.effects != nil }
+
 // EffectIn is Effect for a change in another database than the selected one.
 func (c *Call) EffectIn(database int, args ...[]byte) {
 	b := &c.effects

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"hyperkv/resp"
+	"hyperkv/shard"
 	"hyperkv/shard/object"
 )
 
@@ -172,12 +173,5 @@ func replyEntry(w *resp.Writer, e *object.StreamEntry) {
 	})
 }
 
-// texts are the words of effects that have to be written first.
-type texts struct{ buf []byte }
-
-// id is the text of an ID.
-func (t *texts) id(id object.StreamID) []byte {
-	at := len(t.buf)
-	t.buf = id.Append(t.buf)
-	return t.buf[at:len(t.buf):len(t.buf)]
-}
+// idText is the text of an ID, for an argument of an effect.
+func idText(c *shard.Call, id object.StreamID) []byte { return c.Word(id.Append) }

@@ -271,7 +271,7 @@ func xclaim(c *shard.Call) error {
 	w.SetArray(reply, n)
 	d.flush()
 	if moved && !d.claimed {
-		c.Effect(wordXGroup, wordSetID, c.Key(), g.Name(), g.LastID().Append(nil), wordEntriesRead, c.Int(g.Read()))
+		c.Effect(wordXGroup, wordSetID, c.Key(), g.Name(), idText(c, g.LastID()), wordEntriesRead, c.Int(g.Read()))
 	}
 	return nil
 }
@@ -300,7 +300,7 @@ var wordXAck = []byte("XACK")
 // drop takes an entry that is gone off what is pending.
 func (d *claims) drop(id object.StreamID) {
 	d.group.RemovePending(id)
-	d.c.Effect(wordXAck, d.key, d.group.Name(), d.texts.id(id))
+	d.c.Effect(wordXAck, d.key, d.group.Name(), idText(d.c, id))
 }
 
 // take claims an entry and answers it.

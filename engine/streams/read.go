@@ -65,8 +65,17 @@ type reading struct {
 	until           int64
 	first           int // position of the first key
 	streams         int
-	from            []object.StreamID // entries behind these; the last ID for the new ones of a group
-	space           [idsSpace]object.StreamID
+	few             [idsSpace]object.StreamID
+	many            []object.StreamID // instead of few
+}
+
+// from is behind which ID the entries of a stream are asked for; the last ID for those
+// that are new to a group.
+func (r *reading) from(i int) *object.StreamID {
+	if r.many != nil {
+		return &r.many[i]
+	}
+	return &r.few[i]
 }
 
 func (r *reading) key(c *shard.Call, i int) []byte { return c.Args[r.first+i] }
@@ -130,11 +139,9 @@ func (r *reading) parse(c *shard.Call, grouped bool) error {
 	case grouped && r.group == nil:
 		return errGroupMissing
 	}
-	r.from = r.space[:0]
 	if r.streams > idsSpace {
-		r.from = make([]object.StreamID, 0, r.streams)
+		r.many = make([]object.StreamID, r.streams)
 	}
-	r.from = r.from[:r.streams]
 	return nil
 }
 
@@ -185,16 +192,16 @@ func xread(c *shard.Call) error {
 		case "$":
 			waitsForNew = true
 			if found {
-				r.from[i] = s.LastID()
+				*r.from(i) = s.LastID()
 			}
 		case "+":
 			if found && s.Len() > 0 {
-				r.from[i], _ = s.LastEntryID().Prev()
+				*r.from(i), _ = s.LastEntryID().Prev()
 			}
 		case ">":
 			return errNewAlone
 		default:
-			if r.from[i], err = parseID(id, 0); err != nil {
+			if *r.from(i), err = parseID(id, 0); err != nil {
 				return err
 			}
 		}
@@ -203,11 +210,11 @@ func xread(c *shard.Call) error {
 	for i := range r.streams {
 		key := r.key(c, i)
 		s, found, _ := openForWrite(c, key) // it was read once
-		if !found || s.Len() == 0 || !r.from[i].Less(s.LastEntryID()) {
+		if !found || s.Len() == 0 || !r.from(i).Less(s.LastEntryID()) {
 			continue
 		}
 		reply.begin(key)
-		from, _ := r.from[i].Next()
+		from, _ := r.from(i).Next()
 		at, n := c.Reply.Deferred(), int64(0)
 		s.Range(from, object.MaxStreamID, func(e *object.StreamEntry) bool {
 			replyEntry(c.Reply, e)
@@ -228,7 +235,7 @@ func xread(c *shard.Call) error {
 		w.Args = append([][]byte(nil), c.Args...)
 		for i := range r.streams {
 			if string(text(r.id(c, i))) == "$" {
-				w.Args[r.first+r.streams+i] = r.from[i].Append(nil)
+				w.Args[r.first+r.streams+i] = r.from(i).Append(nil)
 			}
 		}
 	}
@@ -255,13 +262,15 @@ func xreadgroup(c *shard.Call) error {
 		return err
 	}
 	waits := r.blocks
+	var s object.StreamView
+	var g object.StreamGroup
 	for i := range r.streams {
 		key := r.key(c, i)
-		s, found, err := open(c, key)
-		if err != nil {
+		var found bool
+		var err error
+		if s, found, err = open(c, key); err != nil {
 			return err
 		}
-		var g object.StreamGroup
 		if found {
 			g, found = s.Group(r.group)
 		}
@@ -274,9 +283,9 @@ func xreadgroup(c *shard.Call) error {
 		case "+":
 			return errLastInGroup
 		case ">":
-			r.from[i] = object.MaxStreamID
+			*r.from(i) = object.MaxStreamID
 		default:
-			if r.from[i], err = parseID(id, 0); err != nil {
+			if *r.from(i), err = parseID(id, 0); err != nil {
 				return err
 			}
 		}
@@ -291,14 +300,16 @@ func xreadgroup(c *shard.Call) error {
 	reply := replies{w: c.Reply}
 	for i := range r.streams {
 		key := r.key(c, i)
-		s, _, _ := openForWrite(c, key)
-		g, _ := s.Group(r.group)
+		if r.streams > 1 { // a single one is still open
+			s, _, _ = openForWrite(c, key)
+			g, _ = s.Group(r.group)
+		}
 		d := delivery{c: c, key: key, group: &g}
 		d.to = consumerFor(c, key, &g, r.consumer)
 		switch {
 		case !r.fresh(i):
 			reply.begin(key)
-			r.history(&d, &s, r.from[i])
+			r.history(&d, &s, *r.from(i))
 		case unread(&s, &g):
 			reply.begin(key)
 			r.deliver(&d, &s)
@@ -311,7 +322,7 @@ func xreadgroup(c *shard.Call) error {
 }
 
 // fresh tells whether new entries are asked for, and not what is pending.
-func (r *reading) fresh(i int) bool { return r.from[i] == object.MaxStreamID }
+func (r *reading) fresh(i int) bool { return *r.from(i) == object.MaxStreamID }
 
 // see notes that the consumer, in the groups where it is one, was seen waiting.
 func (r *reading) see(c *shard.Call) {
@@ -348,7 +359,10 @@ func (r *reading) deliver(d *delivery, s *object.StreamView) {
 	})
 	w.SetArray(at, int(n))
 	d.flush()
-	d.c.Effect(wordXGroup, wordSetID, d.key, r.group, d.group.LastID().Append(nil), wordEntriesRead, d.c.Int(d.group.Read()))
+	if !d.c.Recorded() {
+		return
+	}
+	d.c.Effect(wordXGroup, wordSetID, d.key, r.group, idText(d.c, d.group.LastID()), wordEntriesRead, d.c.Int(d.group.Read()))
 }
 
 // history answers what is pending for the consumer, which counts as delivered once
@@ -390,7 +404,6 @@ type delivery struct {
 	group *object.StreamGroup
 	to    object.StreamConsumer
 
-	texts       texts
 	ids         [][]byte
 	time, count int64
 }
@@ -410,12 +423,15 @@ const claimIDsMax = 1000
 
 // add makes an entry pending.
 func (d *delivery) add(id object.StreamID, time, count int64) {
+	d.group.AddPending(&object.StreamPending{ID: id, Consumer: d.to.Number(), Time: time, Count: count})
+	if !d.c.Recorded() {
+		return
+	}
 	if len(d.ids) == claimIDsMax || len(d.ids) > 0 && (time != d.time || count != d.count) {
 		d.flush()
 	}
 	d.time, d.count = time, count
-	d.ids = append(d.ids, d.texts.id(id))
-	d.group.AddPending(&object.StreamPending{ID: id, Consumer: d.to.Number(), Time: time, Count: count})
+	d.ids = append(d.ids, idText(d.c, id))
 }
 
 // flush records what was added.
@@ -426,6 +442,6 @@ func (d *delivery) flush() {
 	effect := append(make([][]byte, 0, len(d.ids)+13), wordXClaim, d.key, d.group.Name(), d.to.Name(), wordZero)
 	effect = append(effect, d.ids...)
 	d.c.Effect(append(effect, wordTime, d.c.Int(d.time), wordRetryCount, d.c.Int(d.count), wordForce, wordJustID,
-		wordLastID, d.group.LastID().Append(nil))...)
+		wordLastID, idText(d.c, d.group.LastID()))...)
 	d.ids = d.ids[:0]
 }

@@ -175,16 +175,17 @@ func xadd(c *shard.Call) error {
 	if a.trims {
 		trimmed = trim(c, s, &a.trim) > 0
 	}
-	if !a.idGiven || !a.seqGiven || a.trim.Approx {
+	name := idText(c, id)
+	if c.Recorded() && (!a.idGiven || !a.seqGiven || a.trim.Approx) {
 		var space [16][]byte
 		effect := append(space[:0], wordXAdd, c.Key())
 		if trimmed {
 			effect = a.effect(c, effect)
 		}
-		effect = append(effect, id.Append(nil))
+		effect = append(effect, name)
 		c.Effect(append(effect, pairs...)...)
 	}
-	return replyID(c.Reply, id)
+	return c.Reply.Bulk(name)
 }
 
 // XLEN key

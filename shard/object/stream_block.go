@@ -107,6 +107,35 @@ func (b *block) entry(at int) (e StreamEntry, next int) {
 	return e, next
 }
 
+// seek is where the first entry from an offset on is whose ID is not below the given
+// one, or the end.
+func (b *block) seek(at int, id StreamID) int {
+	p := b.bytes
+	for at < len(p) {
+		own, n := uvarint(p[at:])
+		entry, m := readDelta(p[at+n:], b.base)
+		if !entry.Less(id) {
+			return at
+		}
+		elements := b.count
+		if own > 0 {
+			elements = 2 * int(own)
+		}
+		for at += n + m; elements > 0; elements-- {
+			at += packedLen(p[at:])
+		}
+	}
+	return at
+}
+
+// uvarint is binary.Uvarint with a short way for what has one byte.
+func uvarint(p []byte) (n uint64, size int) {
+	if p[0] < 0x80 {
+		return uint64(p[0]), 1
+	}
+	return binary.Uvarint(p)
+}
+
 // idAt reads the ID of the entry at an offset.
 func (b *block) idAt(at int) StreamID {
 	_, n := binary.Uvarint(b.bytes[at:])
@@ -116,9 +145,9 @@ func (b *block) idAt(at int) StreamID {
 
 // readDelta reads an ID that is written relative to base.
 func readDelta(p []byte, base StreamID) (id StreamID, size int) {
-	ms, n := binary.Uvarint(p)
-	seq, m := binary.Varint(p[n:])
-	return StreamID{base.Ms + ms, base.Seq + uint64(seq)}, n + m
+	ms, n := uvarint(p)
+	zigzag, m := uvarint(p[n:])
+	return StreamID{base.Ms + ms, base.Seq + (zigzag>>1 ^ -(zigzag & 1))}, n + m
 }
 
 // appendDelta writes an ID relative to base, which is not above it.
@@ -305,14 +334,11 @@ func (s *StreamView) find(id StreamID) (c Cursor, at, next int, found bool) {
 	}
 	c = s.entries.Seek(id.key(), nil)
 	b := s.block(&c)
-	for at = b.first; at < len(b.bytes); at = next {
-		var e StreamEntry
-		e, next = b.entry(at)
-		if !e.ID.Less(id) {
-			return c, at, next, e.ID == id
-		}
+	if at = b.seek(b.first, id); at == len(b.bytes) {
+		return c, 0, 0, false
 	}
-	return c, 0, 0, false
+	e, next := b.entry(at)
+	return c, at, next, e.ID == id
 }
 
 // Has tells whether there is an entry with the ID.
@@ -335,11 +361,8 @@ func (s *StreamView) Range(from, to StreamID, f func(e *StreamEntry) bool) {
 	var e StreamEntry // one for all, since f makes it escape
 	for c := s.entries.Seek(from.key(), nil); ; {
 		b := s.block(&c)
-		for at := b.first; at < len(b.bytes); {
+		for at := b.seek(b.first, from); at < len(b.bytes); {
 			e, at = b.entry(at)
-			if e.ID.Less(from) {
-				continue
-			}
 			if to.Less(e.ID) || !f(&e) {
 				return
 			}
