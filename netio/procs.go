@@ -51,8 +51,9 @@ const (
 
 	// A trial lasts procsTrial after procsSettle. More processors stay when the
 	// work has grown by procsGain at least, and by procsWorth of what they cost
-	// beyond those before. Fewer stay when procsKeep of the work is still done;
-	// they are tried when the load is below procsLoose of them, which includes
+	// beyond those before. Fewer stay when procsKeep of the work is still done, or
+	// when less than procsWorth of what they save is lost: loops that all want the
+	// same shard do more in each other's way, but pay for it. They are tried when the load is below procsLoose of them, which includes
 	// what the surplus ones waste. After a trial that failed the next waits, twice
 	// as long each time.
 	procsSettle        = 40 * time.Millisecond
@@ -254,7 +255,9 @@ func (g *governor) judge(load, rate float64, took time.Duration) {
 	loadBefore, rateBefore := g.before.mean()
 	loadNow, rateNow := g.during.mean()
 	if g.procs < g.trialFrom {
-		if rateNow < procsKeep*rateBefore {
+		lost := 1 - rateNow/max(rateBefore, 1)
+		saved := 1 - loadNow/max(loadBefore, 1e-9)
+		if lost > max(1-procsKeep, procsWorth*saved) {
 			g.end(false, &g.fewer, procsRetryFewerMax)
 		} else if g.during.took >= procsTrial {
 			g.end(true, &g.fewer, 0)

@@ -44,6 +44,13 @@ func TestGovernor(t *testing.T) {
 	g.demand()
 	f(0.2, 1000, procsSampleBusy, 4) // something long runs
 	f(0.2, 1000, procsNeeded+4*procsCalm, 1)
+
+	g = governor{most: 2, procs: 2}
+	f(1.3, 1000, procsCalm/2, 1)
+	f(0.98, 900, trial, 1) // less work, but for much less
+	g = governor{most: 2, procs: 2}
+	f(1.3, 1000, procsCalm/2, 1)
+	f(0.98, 800, trial, 2)
 }
 
 func TestProcessors(t *testing.T) {

@@ -35,7 +35,7 @@ const (
 	unitsPerChunk      = chunkBytes / unitBytes
 	hugeFromBytes      = 8 << 20
 	hugeTouchFromBytes = 64 << 20
-	hugeEvery          = 50 * time.Millisecond
+	hugeEvery          = 100 * time.Millisecond
 
 	// releaseInlineMax bounds the memory given back to the system inside the
 	// caller's time slice; what is longer goes back on another goroutine.
