@@ -48,15 +48,15 @@ func (s *Shard) keep() {
 			timer.Reset(min(time.Duration(wait)*time.Millisecond, s.set.expiryInterval))
 		} else {
 			s.postExpiry()
-			// There may be more to do at once. An event loop whose client has spoken
-			// meanwhile waits for a processor, and would until the scheduler's next
-			// round of preemption.
-			runtime.Gosched()
+			giveWay() // there may be more to do at once
 		}
 		select {
 		case <-s.keeper.wake:
 			s.sweepMailbox()
-			s.upkeep.post(s)
+			if s.upkeep.rounds.Load() > 0 {
+				giveWay()
+				s.upkeep.post(s)
+			}
 		case <-timer.C:
 			s.postExpiry()
 		case <-tick.C:
@@ -66,6 +66,11 @@ func (s *Shard) keep() {
 		}
 	}
 }
+
+// giveWay lets others run between two slices of the keeper's work: an event loop whose
+// client has spoken meanwhile waits for a processor, and would until the scheduler's
+// next round of preemption.
+func giveWay() { runtime.Gosched() }
 
 // postExpiry runs a slice of expiry now, or leaves it in the mailbox of a busy
 // shard; RunOn wakes the keeper again in both cases.
@@ -94,7 +99,7 @@ const (
 	// compactRecords is how many records one step of compaction moves at most.
 	compactRecords = 32
 	// sweepLeaves is how many leaves of deleted collections one step frees.
-	sweepLeaves = 256
+	sweepLeaves = 64
 	// upkeepSliceNanos is how long one slice of upkeep holds the turn.
 	upkeepSliceNanos = 200_000
 	// upkeepRounds is how many slices one tick may run.

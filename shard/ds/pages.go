@@ -3,6 +3,7 @@ package ds
 import (
 	"fmt"
 	"math/bits"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,8 +39,9 @@ const (
 	hugeEvery          = 100 * time.Millisecond
 
 	// releaseInlineMax bounds the memory given back to the system inside the
-	// caller's time slice; what is longer goes back on another goroutine.
-	releaseInlineMax = 1 << 20
+	// caller's time slice; what is longer goes back on another goroutine. A deletion
+	// may empty many slabs at once, and each costs the system some 0.2 ms.
+	releaseInlineMax = 128 << 10
 )
 
 // pages is where every arena of the process gets its memory, so that many
@@ -55,12 +57,20 @@ type pageSource struct {
 	regions []*region  // by base
 	full    []chunk    // to be made huge pages
 	making  bool       // a goroutine is at it
+	leaving []freed    // to be given back to the system
+	giving  bool       // a goroutine is at it
 }
 
 // A chunk is a part of a region, by number.
 type chunk struct {
 	region *region
 	number int
+}
+
+// A freed run is not in use any more; own says that it is a mapping of its own.
+type freed struct {
+	addr, bytes uintptr
+	own         bool
 }
 
 // A region is one mapping, divided into units.
@@ -199,30 +209,54 @@ func (p *pageSource) dropIfEmpty(r *region) bool {
 
 // release takes back the run of n bytes at addr.
 func (p *pageSource) release(addr, n uintptr) {
-	run := runBytes(n)
-	if run > releaseInlineMax {
-		go p.releaseNow(addr, run, n > runBytesMax)
+	r := freed{addr, runBytes(n), n > runBytesMax}
+	if r.bytes <= releaseInlineMax {
+		p.releaseNow(r)
 		return
 	}
-	p.releaseNow(addr, run, false)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leaving = append(p.leaving, r)
+	if !p.giving {
+		p.giving = true
+		go p.giveBack()
+	}
 }
 
-func (p *pageSource) releaseNow(addr, run uintptr, own bool) {
-	defer p.mapped.Add(-int64(run))
-	if own {
-		unmapMemory(addr, run)
+// giveBack gives back what is to be given back, until there is nothing.
+func (p *pageSource) giveBack() {
+	for {
+		p.mu.Lock()
+		last := len(p.leaving) - 1
+		if last < 0 {
+			p.leaving, p.giving = nil, false
+			p.mu.Unlock()
+			return
+		}
+		r := p.leaving[last]
+		p.leaving = p.leaving[:last]
+		p.mu.Unlock()
+		p.releaseNow(r)
+		runtime.Gosched() // an event loop may be waiting for the processor
+	}
+}
+
+func (p *pageSource) releaseNow(gone freed) {
+	defer p.mapped.Add(-int64(gone.bytes))
+	if gone.own {
+		unmapMemory(gone.addr, gone.bytes)
 		return
 	}
 	// The memory goes back before the units become free: nobody else can hold
 	// them yet, and the lock is not held during the system call.
-	discardMemory(addr, run)
+	discardMemory(gone.addr, gone.bytes)
 	p.mu.Lock()
-	at, found := p.find(addr)
+	at, found := p.find(gone.addr)
 	if !found {
 		at--
 	}
 	r := p.regions[at]
-	r.give(int(addr-r.base)/unitBytes, int(run/unitBytes))
+	r.give(int(gone.addr-r.base)/unitBytes, int(gone.bytes/unitBytes))
 	empty := p.dropIfEmpty(r)
 	p.mu.Unlock()
 	if empty {
