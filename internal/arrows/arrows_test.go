@@ -19,6 +19,7 @@ const module = "hyperkv"
 //
 //	cmd ─► engine/embedded ─► engine/family ─► engine ─► shard ─► shard/keyspace ─► shard/object ─► shard/ds
 //	cmd ─► netio, netio/admin, bench            the outside world: sockets
+//	cmd ─► persist/wal ─► persist/disk          and the disk
 //	all of these ─► resp, internal
 var allowed = []struct {
 	pkg string
@@ -38,6 +39,9 @@ var allowed = []struct {
 
 	{"netio", nil},
 	{"netio/admin", []string{"internal/..."}},
+	{"persist/wal", []string{"persist/disk", "internal/..."}},
+	{"persist/disk/frail", []string{"persist/disk"}},
+	{"persist/disk", nil},
 	{"bench", []string{"resp", "internal/..."}},
 	{"resp", []string{"internal/invariant"}},
 
@@ -56,7 +60,7 @@ var allowed = []struct {
 }
 
 // forTests are imported by tests only.
-var forTests = []string{"internal/testkit", "internal/difftest", "internal/familykit"}
+var forTests = []string{"internal/testkit", "internal/difftest", "internal/familykit", "persist/disk/frail"}
 
 // doors names for each third-party library the one package that lets it in. Tests
 // may use what they like.
