@@ -19,7 +19,7 @@ const module = "hyperkv"
 //
 //	cmd ─► engine/embedded ─► engine/family ─► engine ─► shard ─► shard/keyspace ─► shard/object ─► shard/ds
 //	cmd ─► netio, netio/admin, bench            the outside world: sockets
-//	cmd ─► persist/wal ─► persist/disk          and the disk
+//	cmd ─► persist/journal ─► persist/wal ─► persist/disk   and the disk
 //	all of these ─► resp, internal
 var allowed = []struct {
 	pkg string
@@ -39,6 +39,7 @@ var allowed = []struct {
 
 	{"netio", nil},
 	{"netio/admin", []string{"internal/..."}},
+	{"persist/journal", []string{"persist/wal", "persist/disk", "internal/..."}},
 	{"persist/wal", []string{"persist/disk", "internal/..."}},
 	{"persist/disk/frail", []string{"persist/disk"}},
 	{"persist/disk", nil},

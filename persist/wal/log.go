@@ -54,8 +54,9 @@ type Log struct {
 	position int        // where in its segment the next record will be
 	marked   uint64     // what the last mark says
 
-	written atomic.Uint64 // LSN of the last record in the kernel's hands
-	durable atomic.Uint64 // LSN of the last record on the medium
+	appended atomic.Uint64 // LSN of the last record
+	written  atomic.Uint64 // LSN of the last record in the kernel's hands
+	durable  atomic.Uint64 // LSN of the last record on the medium
 
 	writing sync.Mutex // held by who writes; guards what follows
 	batch   batch
@@ -104,12 +105,8 @@ type batch struct {
 // that this Log has not called durable may be relied on any more.
 var ErrBroken = errors.New("a sync of the log has failed")
 
-// LastLSN is that of the record that was appended last.
-func (l *Log) LastLSN() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.next - 1
-}
+// Appended is the LSN of the record that was appended last.
+func (l *Log) Appended() uint64 { return l.appended.Load() }
 
 // Written is the LSN up to which the log survives the end of the process.
 func (l *Log) Written() uint64 { return l.written.Load() }
@@ -135,6 +132,24 @@ func (l *Log) Append(kind Kind, group uint16, parts ...[]byte) (lsn uint64) {
 	return l.append(kind, group, parts...)
 }
 
+// Next is the LSN that AppendNext will give to the next record.
+func (l *Log) Next() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if durable := l.durable.Load(); durable > l.marked {
+		l.mark(durable)
+	}
+	return l.next
+}
+
+// AppendNext is Append for a record whose LSN is known from Next, which was called
+// right before.
+func (l *Log) AppendNext(kind Kind, group uint16, parts ...[]byte) (lsn uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.append(kind, group, parts...)
+}
+
 func (l *Log) append(kind Kind, group uint16, parts ...[]byte) (lsn uint64) {
 	size := 0
 	for _, p := range parts {
@@ -154,6 +169,7 @@ func (l *Log) append(kind Kind, group uint16, parts ...[]byte) (lsn uint64) {
 	}
 	l.buffer = finish(l.buffer, from)
 	l.position += len(l.buffer) - from
+	l.appended.Store(lsn)
 	return lsn
 }
 
@@ -363,6 +379,13 @@ func (l *Log) DropBefore(lsn uint64) error {
 	return nil
 }
 
+// Bytes is how long the segments are together, about: their room to spare included.
+func (l *Log) Bytes() int64 {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return int64(len(l.segments)) * int64(l.o.SegmentBytes)
+}
+
 // FirstLSN is that of the first record that is still there, or of the next one.
 func (l *Log) FirstLSN() uint64 {
 	l.writing.Lock()
@@ -379,6 +402,12 @@ func (l *Log) Close() error {
 		l.mu.Unlock()
 		err = l.Sync()
 	}
+	l.Abandon()
+	return err
+}
+
+// Abandon closes the log as it is: what was not written is lost.
+func (l *Log) Abandon() {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	for _, f := range append(l.waiting, l.file) {
@@ -388,5 +417,4 @@ func (l *Log) Close() error {
 	}
 	l.discard(l.ready)
 	l.waiting, l.file, l.ready = nil, nil, nil
-	return err
 }

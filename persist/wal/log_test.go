@@ -161,7 +161,7 @@ func TestFlippedBits(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		whole := l.LastLSN()
+		whole := l.Appended()
 		s := l.segments[r.IntN(len(l.segments))]
 		f, _ := d.Open(s.path)
 		size, _ := f.Size()

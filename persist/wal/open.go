@@ -282,6 +282,7 @@ func (s *scan) open() (*Log, error) {
 		l.file, l.offset = s.files[s.end], s.offset
 	}
 	l.position = int(l.offset)
+	l.appended.Store(l.next - 1)
 	l.written.Store(l.next - 1)
 	l.durable.Store(l.next - 1)
 	return l, nil

@@ -1,0 +1,129 @@
+package journal
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"hyperkv/persist/disk"
+)
+
+// meta says what there is in a journal's folder. It is replaced as a whole.
+type meta struct {
+	Version     int          `json:"version"`
+	Identity    string       `json:"identity"` // 16 hexadecimal digits
+	Generations []generation `json:"generations"`
+}
+
+// generation is one folder of logs.
+type generation struct {
+	Number int `json:"number"`
+	Shards int `json:"shards"`
+}
+
+const (
+	metaName    = "journal.json"
+	metaVersion = 1
+	metaMax     = 1 << 20
+)
+
+func (g generation) folder() string { return fmt.Sprintf("%06d", g.Number) }
+
+func (m *meta) identity() (id uint64, err error) {
+	if _, err := fmt.Sscanf(m.Identity, "%016x", &id); err != nil {
+		return 0, fmt.Errorf("identity %q: %w", m.Identity, err)
+	}
+	return id, nil
+}
+
+// readMeta reads what there is, or begins it.
+func readMeta(d disk.Disk, dir string) (*meta, error) {
+	path := filepath.Join(dir, metaName)
+	f, err := d.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return beginMeta(d, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	text := make([]byte, min(size, metaMax))
+	if n, err := f.ReadAt(text, 0); err != nil && (err != io.EOF || n < len(text)) {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	m := &meta{}
+	if err := json.Unmarshal(text, m); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	if m.Version > metaVersion {
+		return nil, fmt.Errorf("%s has version %d, and this HyperKV knows versions up to %d: start the newer HyperKV that wrote it",
+			path, m.Version, metaVersion)
+	}
+	if _, err := m.identity(); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	for i, g := range m.Generations {
+		if g.Shards < 1 || g.Shards > shardsMax || i > 0 && g.Number <= m.Generations[i-1].Number {
+			return nil, fmt.Errorf("%s is damaged: generation %d of %d shards", path, g.Number, g.Shards)
+		}
+	}
+	return m, nil
+}
+
+// beginMeta makes a journal of nothing. Logs without their meta are not adopted.
+func beginMeta(d disk.Disk, dir string) (*meta, error) {
+	names, err := d.List(dir)
+	if err != nil {
+		return nil, fmt.Errorf("begin the journal: %w", err)
+	}
+	for _, name := range names {
+		if len(name) == 6 && name[0] == '0' {
+			return nil, fmt.Errorf("%s is missing, and %s is there: the journal cannot be read without it",
+				filepath.Join(dir, metaName), filepath.Join(dir, name))
+		}
+	}
+	var id [8]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, err
+	}
+	m := &meta{Version: metaVersion, Identity: fmt.Sprintf("%016x", binary.LittleEndian.Uint64(id[:]))}
+	return m, m.write(d, dir)
+}
+
+// write makes it what is on the disk, whole or not at all.
+func (m *meta) write(d disk.Disk, dir string) (err error) {
+	text, err := json.MarshalIndent(m, "", "\t")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, metaName)
+	temporary := path + ".tmp"
+	_ = d.Remove(temporary)
+	f, err := d.Create(temporary)
+	if err == nil {
+		_, err = f.WriteAt(append(text, '\n'), 0)
+		if err == nil {
+			err = f.Sync()
+		}
+		err = errors.Join(err, f.Close())
+	}
+	if err == nil {
+		err = d.Rename(temporary, path)
+	}
+	if err == nil {
+		err = d.SyncDir(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,326 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"hyperkv/persist/wal"
+)
+
+// A Recovery says what Open has played.
+type Recovery struct {
+	Generations int
+	Units       uint64 // those of several shards counted once
+	Effects     uint64
+	Bytes       int64
+	// Cut are the logs that ended in something that nobody was promised.
+	Cut []wal.Recovery
+	// Completed is how many units of several shards were played although a log had lost
+	// them, LeftOut how many were not, because it had lost more than those.
+	Completed, LeftOut int
+}
+
+// Open plays everything that a journal holds and opens it for more; one that is not
+// there is begun. A *wal.DamageError says that something is missing that was promised.
+func Open(o Options) (*Journal, Recovery, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Shards < 1 || o.Shards > shardsMax {
+		return nil, Recovery{}, fmt.Errorf("a journal of %d shards", o.Shards)
+	}
+	j := &Journal{o: o, stop: make(chan struct{}), done: make(chan struct{})}
+	j.policy.Store(int32(o.Policy))
+	var found Recovery
+	if err := o.Disk.MakeDir(o.Dir); err != nil {
+		return nil, found, fmt.Errorf("open the journal: %w", err)
+	}
+	m, err := readMeta(o.Disk, o.Dir)
+	if err != nil {
+		return nil, found, err
+	}
+	identity, err := m.identity()
+	if err != nil {
+		return nil, found, err
+	}
+	whole := false
+	for i, g := range m.Generations {
+		last := i == len(m.Generations)-1
+		if whole, err = j.play(g, identity, last, &found); err != nil {
+			j.abandon()
+			return nil, found, err
+		}
+		found.Generations++
+	}
+	if n := len(m.Generations); !whole || m.Generations[n-1].Shards != o.Shards {
+		// What was cut off or left out stays so for ever if nothing is added to it.
+		j.abandon()
+		if err := j.begin(m, identity); err != nil {
+			j.abandon()
+			return nil, found, err
+		}
+	}
+	go j.keep()
+	return j, found, nil
+}
+
+// abandon closes the logs of a journal that could not be opened.
+func (j *Journal) abandon() {
+	for _, l := range j.logs {
+		if l != nil {
+			l.Abandon()
+		}
+	}
+	j.logs = nil
+}
+
+// begin begins a generation.
+func (j *Journal) begin(m *meta, identity uint64) error {
+	g := generation{Number: 1, Shards: j.o.Shards}
+	if n := len(m.Generations); n > 0 {
+		g.Number = m.Generations[n-1].Number + 1
+	}
+	j.logs = make([]*shardLog, g.Shards)
+	err := each(g.Shards, func(i int) error {
+		l, _, err := wal.Open(j.options(g, identity, i), false, nil)
+		if err == nil {
+			j.logs[i] = &shardLog{Log: l}
+		}
+		return err
+	})
+	if err == nil {
+		err = j.o.Disk.SyncDir(j.o.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	m.Generations = append(m.Generations, g)
+	return m.write(j.o.Disk, j.o.Dir)
+}
+
+func (j *Journal) options(g generation, identity uint64, log int) wal.Options {
+	return wal.Options{Disk: j.o.Disk, Dir: j.folder(g), Shard: log, Identity: identity, SegmentBytes: j.o.SegmentBytes}
+}
+
+// play plays a generation, and opens its logs if that is asked for. It says whether
+// all logs were whole.
+func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery) (whole bool, err error) {
+	meet := newMeeting(g.Shards)
+	logs := make([]*shardLog, g.Shards)
+	cut := len(found.Cut)
+	var mu sync.Mutex
+	err = each(g.Shards, func(i int) error {
+		p := &part{log: i, meet: meet, player: j.o.Player(i, g.Shards)}
+		defer p.player.Close()
+		var read wal.Recovery
+		var err error
+		if open {
+			var l *wal.Log
+			if l, read, err = wal.Open(j.options(g, identity, i), false, p.replay); err == nil {
+				logs[i] = &shardLog{Log: l}
+			}
+		} else {
+			read, err = wal.Check(j.options(g, identity, i), p.replay)
+		}
+		meet.leave(i, read.Last, err)
+		mu.Lock()
+		defer mu.Unlock()
+		found.Units += p.units
+		found.Effects += p.effects
+		found.Bytes += read.Bytes
+		if read.CutPath != "" {
+			found.Cut = append(found.Cut, read)
+		}
+		return err
+	})
+	if open {
+		j.logs = logs
+	}
+	if err != nil {
+		return false, meet.reason(err)
+	}
+	j.units.Store(max(j.units.Load(), meet.last))
+	found.Completed += meet.completed
+	found.LeftOut += meet.leftOut
+	return len(found.Cut) == cut && meet.completed == 0 && meet.leftOut == 0, nil
+}
+
+// part plays one log.
+type part struct {
+	log     int
+	meet    *meeting
+	player  Player
+	space   []Effect
+	places  []place
+	units   uint64
+	effects uint64
+}
+
+func (p *part) replay(r wal.Record) (err error) {
+	d := decoder{p: r.Payload}
+	switch r.Kind {
+	case kindUnit:
+		return p.play(&d, false)
+	case kindShared:
+		var number uint64
+		if number, p.places, err = d.shared(p.places); err != nil {
+			return err
+		}
+		for _, at := range p.places {
+			if at.log >= len(p.meet.over) {
+				return errFormat
+			}
+		}
+		if !slices.ContainsFunc(p.places, func(at place) bool { return at.log == p.log }) {
+			return errFormat
+		}
+		return p.meet.arrive(p.log, number, p.places, func() error { return p.play(&d, true) })
+	}
+	return fmt.Errorf("%w: kind %d", errFormat, r.Kind)
+}
+
+func (p *part) play(d *decoder, shared bool) (err error) {
+	if p.space, err = d.effects(p.space); err != nil {
+		return err
+	}
+	p.units++
+	p.effects += uint64(len(p.space))
+	return p.player.Play(p.space, shared)
+}
+
+// A meeting is where the logs of a generation wait for each other. Safe for
+// concurrent use.
+type meeting struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	running int      // logs that neither wait nor have ended
+	over    []bool   // logs that have ended
+	end     []uint64 // LSN with which they have, those that were completed included
+	err     error    // why all have to stop
+	units   map[uint64]*sharedUnit
+	last    uint64 // greatest number of a unit
+
+	completed, leftOut int
+}
+
+// sharedUnit is a unit of several shards that some have come to.
+type sharedUnit struct {
+	places        []place
+	here          []int // logs
+	playing, done bool
+}
+
+var errStopped = errors.New("another log could not be played")
+
+func newMeeting(logs int) *meeting {
+	m := &meeting{running: logs, over: make([]bool, logs), end: make([]uint64, logs), units: map[uint64]*sharedUnit{}}
+	m.changed = sync.NewCond(&m.mu)
+	return m
+}
+
+// arrive returns once it is settled what becomes of the unit, which this log plays, or
+// another. It is played as soon as every log of it has come to it, or has ended right
+// before it: then that has lost it, and is as if it had it. Two logs meet their common
+// units in the same order, so as long as nothing is lost they never wait in vain. When all
+// wait, something is: the first of the units is left out. None of this depends on
+// who is faster, so it ends in the same way each time.
+func (m *meeting) arrive(log int, number uint64, places []place, play func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = max(m.last, number)
+	u := m.units[number]
+	if u == nil {
+		u = &sharedUnit{places: slices.Clone(places)}
+		m.units[number] = u
+	}
+	u.here = append(u.here, log)
+	m.running--
+	m.changed.Broadcast()
+	for m.err == nil && !u.done {
+		switch {
+		case !u.playing && m.playable(u):
+			if len(u.here) < len(u.places) {
+				m.completed++
+			}
+			for _, at := range u.places {
+				if m.over[at.log] {
+					m.end[at.log] = at.lsn
+				}
+			}
+			u.playing = true
+			m.running++
+			m.mu.Unlock()
+			err := play()
+			m.mu.Lock()
+			m.running--
+			if err != nil && m.err == nil {
+				m.err = err
+			}
+		case !u.playing && m.stuck() == number:
+			m.leftOut++
+		default:
+			m.changed.Wait()
+			continue
+		}
+		u.done = true
+		m.changed.Broadcast()
+	}
+	m.running++
+	if m.err != nil {
+		return errStopped
+	}
+	if u.here = slices.DeleteFunc(u.here, func(l int) bool { return l == log }); len(u.here) == 0 {
+		delete(m.units, number)
+	}
+	return nil
+}
+
+// playable says that every log of a unit has come to it, or has ended right before it.
+func (m *meeting) playable(u *sharedUnit) bool {
+	for _, at := range u.places {
+		if !slices.Contains(u.here, at.log) && (!m.over[at.log] || m.end[at.log]+1 != at.lsn) {
+			return false
+		}
+	}
+	return true
+}
+
+// stuck is the first unit that is waited for, if all logs wait or have ended, and
+// none of the units can be played; otherwise 0.
+func (m *meeting) stuck() (first uint64) {
+	if m.running > 0 {
+		return 0
+	}
+	for number, u := range m.units {
+		if u.done || u.playing || m.playable(u) {
+			return 0
+		}
+		if first == 0 || number < first {
+			first = number
+		}
+	}
+	return first
+}
+
+// leave says that a log has ended, with which LSN, and why.
+func (m *meeting) leave(log int, last uint64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.over[log], m.end[log] = true, last
+	m.running--
+	if err != nil && m.err == nil {
+		m.err = err
+	}
+	m.changed.Broadcast()
+}
+
+// reason is why the logs could not be played, given the errors of all of them.
+func (m *meeting) reason(all error) error {
+	if m.err != nil && !errors.Is(m.err, errStopped) {
+		return m.err
+	}
+	return all
+}
