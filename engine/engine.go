@@ -12,6 +12,7 @@ import (
 
 	"hyperkv/internal/clock"
 	"hyperkv/internal/config"
+	"hyperkv/resp"
 	"hyperkv/shard"
 )
 
@@ -51,6 +52,11 @@ type Engine struct {
 	Monitors monitors
 	limits   limits
 	sampler  sampler
+
+	// writesRefused is why no command may change anything, nil as a rule.
+	writesRefused atomic.Pointer[resp.Error]
+	// durability is what keeps the data beyond the process; nil when nothing does.
+	durability atomic.Pointer[Durability]
 
 	// foreignOnly sends all work to the shards' keepers (shard_inline: no).
 	foreignOnly bool

@@ -57,7 +57,7 @@ func (s *Session) plain(c *Command) bool {
 	e := s.loop.engine
 	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected|Blocking) == 0 && c.Start == nil &&
 		!e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0) &&
-		(c.Flags&Write == 0 || !e.limits.replicasMissing())
+		(c.Flags&Write == 0 || !e.limits.replicasMissing() && e.writesRefused.Load() == nil)
 }
 
 // fits says whether a command may have n arguments, its name included.
@@ -95,8 +95,13 @@ func (s *Session) gate(c *Command, args [][]byte) error {
 	if max := e.limits.maxMemory.Load(); max > 0 && (flags&DenyOOM != 0 || queued) && e.Shards.Bytes() > max {
 		return resp.ErrOOM
 	}
-	if flags&Write != 0 && e.limits.replicasMissing() {
-		return resp.ErrNoReplicas
+	if flags&Write != 0 {
+		if refusal := e.writesRefused.Load(); refusal != nil {
+			return *refusal
+		}
+		if e.limits.replicasMissing() {
+			return resp.ErrNoReplicas
+		}
 	}
 	if c.Check != nil && s.multi == nil {
 		return c.Check(args) // EXEC does not split it, so there its body will say so

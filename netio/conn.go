@@ -65,8 +65,15 @@ func (c *Conn) Write(p []byte) {
 	if c.closing || c.gone || len(p) == 0 || c.loop.hold(c, p) {
 		return
 	}
+	if !c.loop.backend.Commit() {
+		c.fail(errNotCommitted)
+		return
+	}
 	c.write(p)
 }
+
+// errNotCommitted ends a connection whose replies may not leave.
+var errNotCommitted = errors.New("what the replies promise cannot be kept")
 
 // write is Write without the outbox.
 func (c *Conn) write(p []byte) {

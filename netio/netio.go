@@ -22,6 +22,11 @@ type Loop interface {
 	// client as it stands, so it is a complete reply, and the connection is closed.
 	Open(c *Conn) (Session, error)
 
+	// Commit is called before replies leave, once for all that leave together: whatever
+	// they promise has to be true when it returns. If it says false they do not leave,
+	// and their connections are closed.
+	Commit() bool
+
 	// Woken says that wake was called at least once since the last Woken.
 	Woken()
 

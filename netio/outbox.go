@@ -95,9 +95,13 @@ func (l *loop) release() {
 	}
 	held, bytes := o.held, o.bytes
 	o.held, o.bytes = nil, nil // a write that fails may lead back here
-	from := 0
+	from, kept := 0, l.backend.Commit()
 	for i, h := range held {
-		h.c.write(bytes[from:h.end])
+		if kept {
+			h.c.write(bytes[from:h.end])
+		} else if !h.c.closing && !h.c.gone {
+			h.c.fail(errNotCommitted)
+		}
 		from = h.end
 		held[i].c = nil
 	}

@@ -2,7 +2,9 @@ package netio
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -115,6 +117,33 @@ func TestHeldRepliesAreNotOld(t *testing.T) {
 	}
 	for _, c := range conns {
 		ask(t, c, "", "x")
+	}
+}
+
+// What cannot be committed does not leave, held or not; what can, leaves after that.
+func TestCommit(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		var commits atomic.Int64
+		var fails atomic.Bool
+		backend := &toy{commit: func(l *toyLoop) bool { commits.Add(1); return !fails.Load() }}
+		s := serve(t, backend, Options{Loops: 1})
+		if held {
+			hold(s)
+		}
+		c, other := dial(t, s), dial(t, s)
+		ask(t, c, "hello", "hello")
+		if commits.Load() == 0 {
+			t.Error("a reply has left without a commit")
+		}
+		fails.Store(true)
+		if _, err := c.Write([]byte("lost")); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
+			t.Errorf("held %v: read %q, %v after a commit that failed", held, got, err)
+		}
+		fails.Store(false)
+		ask(t, other, "still here", "still here")
 	}
 }
 

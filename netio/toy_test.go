@@ -21,7 +21,9 @@ type toy struct {
 	open  func(l *toyLoop, c *Conn) error
 	feed  func(s *toySession, data []byte)
 	woken func(l *toyLoop)
-	tick  func(l *toyLoop)
+	// commit is called from inside the others.
+	commit func(l *toyLoop) bool
+	tick   func(l *toyLoop)
 
 	loops  []*toyLoop
 	opened atomic.Int64
@@ -74,6 +76,8 @@ func (l *toyLoop) Open(c *Conn) (Session, error) {
 	l.sessions++
 	return &toySession{toyLoop: l, c: c}, nil
 }
+
+func (l *toyLoop) Commit() bool { return l.commit == nil || l.commit(l) }
 
 func (l *toyLoop) Woken() {
 	l.enter()

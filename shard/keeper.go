@@ -31,6 +31,14 @@ func (s *Shard) wakeKeeper() {
 	}
 }
 
+// ClockChanged tells everybody who waits for a time that the clock was set. Any
+// goroutine may call it.
+func (set *Set) ClockChanged() {
+	for _, s := range set.Shards {
+		s.wakeKeeper()
+	}
+}
+
 // upkeepEvery is how often the keeper looks for memory to give back.
 const upkeepEvery = 100 * time.Millisecond
 

@@ -179,8 +179,11 @@ func (set *Set) Of(routeHash uint64) *Shard {
 
 // IndexOf returns the number of the shard that a route hash belongs to. It uses
 // the upper bits of the hash's lower word; the index of a database uses others.
-func (set *Set) IndexOf(routeHash uint64) int {
-	return int(uint64(uint32(routeHash)) * uint64(len(set.Shards)) >> 32)
+func (set *Set) IndexOf(routeHash uint64) int { return IndexAmong(routeHash, len(set.Shards)) }
+
+// IndexAmong is which of a number of shards owns the keys with a RouteHash.
+func IndexAmong(routeHash uint64, shards int) int {
+	return int(uint64(uint32(routeHash)) * uint64(shards) >> 32)
 }
 
 // Set is the set the shard belongs to.

@@ -239,7 +239,11 @@ func banner(cfg *config.Config, srv running) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n  HyperKV %s   pid %d   %s   %s\n", engine.Version, os.Getpid(), shards, memory)
 	fmt.Fprintf(&b, "  %s\n", strings.Join(srv.Addresses(), "   "))
-	b.WriteString("  Data lives in memory only: it is gone when the server stops.\n")
+	if cfg.AOFEnabled {
+		fmt.Fprintf(&b, "  Data is kept in %s (log, fsync %s).\n", cfg.DataDir, cfg.AOFFsyncPolicy)
+	} else {
+		b.WriteString("  Data lives in memory only: it is gone when the server stops.\n")
+	}
 	b.WriteString("  Stop with Ctrl-C or SIGTERM; a second one stops at once.\n\n")
 	return b.String()
 }

@@ -29,15 +29,28 @@ type server struct {
 	// processors fits GOMAXPROCS to the load.
 	processors *netio.Processors
 	resting    chan struct{} // closed to end rest
+	durability *durability   // nil when nothing keeps the data
 }
 
 // startServer brings everything up and returns once clients can connect.
 func startServer(ctx context.Context, cfg *config.Config, params *config.Params, log *slog.Logger) (*server, error) {
-	e, err := engine.New(engine.Options{Config: cfg, Params: params, Families: embedded.Families(), Log: log})
+	options := engine.Options{Config: cfg, Params: params, Families: embedded.Families(), Log: log}
+	s := &server{}
+	if cfg.AOFEnabled {
+		s.durability = newDurability(log)
+		options.Effects, options.Clock = s.durability.record, s.durability.clock
+	}
+	e, err := engine.New(options)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{engine: e}
+	s.engine = e
+	if s.durability != nil {
+		if err := s.durability.start(e, cfg); err != nil {
+			e.Close()
+			return nil, err
+		}
+	}
 	s.net, err = netio.Serve(ctx, s, netio.Options{
 		Loops:            engine.ShardCount(cfg),
 		Hosts:            strings.Fields(cfg.Host),
@@ -49,8 +62,7 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 		Log:              log,
 	})
 	if err != nil {
-		e.Close()
-		return nil, err
+		return nil, errors.Join(err, s.close())
 	}
 	if cfg.EnableMetrics && cfg.MetricsPort > 0 {
 		s.admin, err = admin.Serve(ctx, s, admin.Options{
@@ -94,19 +106,28 @@ func (s *server) Shutdown(ctx context.Context) error {
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Shutdown(ctx))
 	}
+	return errors.Join(err, s.close())
+}
+
+// close ends what is behind the sockets.
+func (s *server) close() (err error) {
 	s.engine.Close()
+	if s.durability != nil {
+		err = s.durability.close()
+	}
 	return err
 }
 
 // loop is an event loop of the network as the engine's loop.
 type loop struct {
 	*engine.Loop
-	turns atomic.Int64 // of Tick: proof that the loop is alive
+	durability *durability  // nil when nothing keeps the data
+	turns      atomic.Int64 // of Tick: proof that the loop is alive
 }
 
 // NewLoop implements netio.Backend.
 func (s *server) NewLoop(index int, wake func()) netio.Loop {
-	l := &loop{Loop: s.engine.NewLoop(index, wake)}
+	l := &loop{Loop: s.engine.NewLoop(index, wake), durability: s.durability}
 	l.turns.Store(time.Now().UnixNano())
 	s.loops = append(s.loops, l)
 	return l
@@ -122,6 +143,9 @@ func (l *loop) Open(c *netio.Conn) (netio.Session, error) {
 	}
 	return session, nil
 }
+
+// Commit implements netio.Loop.
+func (l *loop) Commit() bool { return l.durability == nil || l.durability.Commit() }
 
 // Tick implements netio.Loop.
 func (l *loop) Tick(now time.Time) {

@@ -52,6 +52,9 @@ func Open(settings map[string]string) (*KV, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.AOFEnabled {
+		return nil, errors.New("aof_enabled: the library keeps the data in memory only, in this version")
+	}
 	e, err := engine.New(engine.Options{Config: cfg, Families: Families()})
 	if err != nil {
 		return nil, err

@@ -179,12 +179,22 @@ func (r *report) persistence() {
 	r.int("rdb_last_bgsave_time_sec", -1)
 	r.int("rdb_current_bgsave_time_sec", -1)
 	r.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded")
-	r.zeros("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+	state, enabled := r.e.Durable()
+	r.bool("aof_enabled", enabled)
+	r.zeros("aof_rewrite_in_progress", "aof_rewrite_scheduled")
 	r.int("aof_last_rewrite_time_sec", -1)
 	r.int("aof_current_rewrite_time_sec", -1)
 	r.text("aof_last_bgrewrite_status", "ok")
 	r.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
-	r.text("aof_last_write_status", "ok")
+	if state.Failed == nil {
+		r.text("aof_last_write_status", "ok")
+	} else {
+		r.text("aof_last_write_status", "err")
+	}
+	if enabled {
+		r.int("aof_current_size", state.Bytes)
+		r.uint("aof_delayed_fsync", state.Delayed)
+	}
 	r.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
 }
 

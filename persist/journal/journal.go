@@ -229,13 +229,13 @@ func (j *Journal) upkeep() {
 			err = l.Sync()
 			j.syncStarted.Store(0)
 		}
-		if err == nil {
-			err = l.Prepare()
-		}
 		if err != nil {
 			_ = j.fail(err)
 			return
 		}
+		// Without a spare the next segment is reserved when it is needed; whether there is
+		// room for it is a question for then.
+		_ = l.Prepare()
 	}
 	if failed != nil {
 		j.failed.Store(nil)

@@ -245,11 +245,6 @@ func (m *meeting) arrive(log int, number uint64, places []place, play func() err
 			if len(u.here) < len(u.places) {
 				m.completed++
 			}
-			for _, at := range u.places {
-				if m.over[at.log] {
-					m.end[at.log] = at.lsn
-				}
-			}
 			u.playing = true
 			m.running++
 			m.mu.Unlock()
@@ -258,6 +253,11 @@ func (m *meeting) arrive(log int, number uint64, places []place, play func() err
 			m.running--
 			if err != nil && m.err == nil {
 				m.err = err
+			}
+			for _, at := range u.places { // only now may what came behind it be played
+				if m.over[at.log] {
+					m.end[at.log] = at.lsn
+				}
 			}
 		case !u.playing && m.stuck() == number:
 			m.leftOut++

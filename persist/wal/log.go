@@ -19,8 +19,9 @@ type Options struct {
 	Dir      string
 	Shard    int
 	Identity uint64 // of the data directory: files of others are refused
-	// SegmentBytes is how long a segment becomes; default 64 MiB. A single record may
-	// make one longer.
+	// SegmentBytes is how long a segment becomes; default 64 MiB. The first ones that a
+	// process begins are shorter, so that little data takes little room; a single record
+	// may make one longer.
 	SegmentBytes int
 	// First is the LSN that a log which is not there begins with; default 1.
 	First uint64
@@ -29,6 +30,9 @@ type Options struct {
 const (
 	segmentBytesDefault = 64 << 20
 	segmentBytesMin     = 4 << 10
+	// segmentBytesFirst is how long the first segment of a process is; each one after
+	// it is twice as long.
+	segmentBytesFirst = 4 << 20
 )
 
 func (o Options) withDefaults() Options {
@@ -52,6 +56,7 @@ type Log struct {
 	cuts     []cut      // where in it segments begin
 	next     uint64     // LSN of the next record
 	position int        // where in its segment the next record will be
+	length   int        // of that segment
 	marked   uint64     // what the last mark says
 
 	appended atomic.Uint64 // LSN of the last record
@@ -67,6 +72,7 @@ type Log struct {
 	segments []segment
 	waiting  []disk.File // of segments that are full and not synced
 	unlisted bool        // some segment's name is not durable
+	bytes    int64       // of the segments, about
 
 	syncing sync.Mutex // held by who syncs; guards broken
 	broken  error
@@ -76,8 +82,9 @@ type Log struct {
 
 // cut says that a segment begins before the byte at a place of a buffer.
 type cut struct {
-	at    int
-	first uint64
+	at     int
+	first  uint64
+	length int
 }
 
 // segment is a file of the log.
@@ -156,8 +163,9 @@ func (l *Log) append(kind Kind, group uint16, parts ...[]byte) (lsn uint64) {
 		size += len(p)
 	}
 	invariant.Assert(size > 0 && size <= PayloadMax, "a record of the log without a payload, or with too long a one")
-	if l.position+recordBytes(size) > l.o.SegmentBytes && l.position > segmentHeader {
-		l.cuts = append(l.cuts, cut{len(l.buffer), l.next})
+	if l.position+recordBytes(size) > l.length && l.position > segmentHeader {
+		l.length = min(2*l.length, l.o.SegmentBytes)
+		l.cuts = append(l.cuts, cut{len(l.buffer), l.next, l.length})
 		l.position = segmentHeader
 	}
 	lsn = l.next
@@ -214,7 +222,7 @@ func (l *Log) writeBatch() error {
 		end := len(b.bytes)
 		if len(b.cuts) > 0 {
 			if b.cuts[0].at == b.done {
-				if err := l.begin(b.cuts[0].first); err != nil {
+				if err := l.begin(b.cuts[0].first, b.cuts[0].length); err != nil {
 					return err
 				}
 				b.cuts = b.cuts[1:]
@@ -241,9 +249,9 @@ func (l *Log) writeBatch() error {
 }
 
 // begin makes the segment that begins with a record the one in use.
-func (l *Log) begin(first uint64) (err error) {
+func (l *Log) begin(first uint64, length int) (err error) {
 	if l.ready == nil {
-		if l.ready, err = l.reserve(false); err != nil {
+		if l.ready, err = l.reserve(length, false); err != nil {
 			return err
 		}
 	}
@@ -261,6 +269,7 @@ func (l *Log) begin(first uint64) (err error) {
 	l.file, l.offset, l.unlisted = l.ready.file, segmentHeader, true
 	l.ready = nil
 	l.segments = append(l.segments, segment{path, first})
+	l.bytes += int64(length)
 	return nil
 }
 
@@ -268,17 +277,17 @@ func (l *Log) path(name string) string { return filepath.Join(l.o.Dir, name) }
 
 // reserve makes a spare segment. Its bytes are zero; when they were also written, a
 // later sync has less to do.
-func (l *Log) reserve(write bool) (*spare, error) {
+func (l *Log) reserve(length int, write bool) (*spare, error) {
 	s := &spare{path: l.path(spareName(l.o.Shard, l.spares.Add(1)))}
 	var err error
 	if s.file, err = l.o.Disk.Create(s.path); err != nil {
 		return nil, fmt.Errorf("reserve a segment of the log: %w", err)
 	}
-	err = s.file.Reserve(int64(l.o.SegmentBytes))
+	err = s.file.Reserve(int64(length))
 	if write {
-		zeros := make([]byte, min(l.o.SegmentBytes, 1<<20))
-		for at := 0; at < l.o.SegmentBytes && err == nil; at += len(zeros) {
-			_, err = s.file.WriteAt(zeros[:min(len(zeros), l.o.SegmentBytes-at)], int64(at))
+		zeros := make([]byte, min(length, 1<<20))
+		for at := 0; at < length && err == nil; at += len(zeros) {
+			_, err = s.file.WriteAt(zeros[:min(len(zeros), length-at)], int64(at))
 		}
 		if err == nil {
 			err = s.file.Sync()
@@ -307,7 +316,10 @@ func (l *Log) Prepare() error {
 	if has {
 		return nil
 	}
-	s, err := l.reserve(true)
+	l.mu.Lock()
+	length := min(2*l.length, l.o.SegmentBytes)
+	l.mu.Unlock()
+	s, err := l.reserve(length, true)
 	if err != nil {
 		return err
 	}
@@ -374,6 +386,7 @@ func (l *Log) DropBefore(lsn uint64) error {
 		if err := l.o.Disk.Remove(l.segments[0].path); err != nil {
 			return fmt.Errorf("drop a segment of the log: %w", err)
 		}
+		l.bytes -= l.bytes / int64(len(l.segments))
 		l.segments = l.segments[1:]
 	}
 	return nil
@@ -383,7 +396,7 @@ func (l *Log) DropBefore(lsn uint64) error {
 func (l *Log) Bytes() int64 {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	return int64(len(l.segments)) * int64(l.o.SegmentBytes)
+	return l.bytes
 }
 
 // FirstLSN is that of the first record that is still there, or of the next one.

@@ -73,6 +73,7 @@ type scan struct {
 	o        Options
 	segments []segment
 	files    []disk.File // of segments
+	sizes    []int64     // of those that were loaded
 	buffer   []byte
 	found    Recovery
 
@@ -124,6 +125,9 @@ func (s *scan) load(i int) ([]byte, error) {
 	}
 	if int64(cap(s.buffer)) < size {
 		s.buffer = make([]byte, size)
+	}
+	if i == len(s.sizes) {
+		s.sizes = append(s.sizes, size)
 	}
 	p := s.buffer[:size]
 	if n, err := s.files[i].ReadAt(p, 0); err != nil && (err != io.EOF || n < len(p)) {
@@ -251,7 +255,7 @@ func (s *scan) ends(i int, at int64, rest []byte, reason string) error {
 
 // open makes a Log of what was read. Whatever is there is durable afterwards.
 func (s *scan) open() (*Log, error) {
-	l := &Log{o: s.o, next: s.expected, marked: s.found.Durable}
+	l := &Log{o: s.o, next: s.expected, marked: s.found.Durable, length: min(segmentBytesFirst, s.o.SegmentBytes)}
 	if err := s.sweep(); err != nil {
 		return nil, err
 	}
@@ -270,7 +274,7 @@ func (s *scan) open() (*Log, error) {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	if s.end < 0 {
-		if err := l.begin(s.expected); err != nil {
+		if err := l.begin(s.expected, l.length); err != nil {
 			return nil, err
 		}
 	} else {
@@ -280,6 +284,10 @@ func (s *scan) open() (*Log, error) {
 		}
 		l.segments = s.segments[:s.end+1]
 		l.file, l.offset = s.files[s.end], s.offset
+		for _, f := range s.sizes[:s.end+1] {
+			l.bytes += f
+		}
+		l.length = min(max(l.length, int(s.sizes[s.end])), s.o.SegmentBytes)
 	}
 	l.position = int(l.offset)
 	l.appended.Store(l.next - 1)
@@ -319,7 +327,7 @@ func (s *scan) zeroTail() error {
 		err = f.Truncate(s.offset)
 	}
 	if err == nil {
-		err = f.Reserve(max(size, int64(s.o.SegmentBytes)))
+		err = f.Reserve(size)
 	}
 	if err != nil {
 		return fmt.Errorf("cut the end off the log: %w", err)

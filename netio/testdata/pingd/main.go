@@ -25,6 +25,7 @@ func (backend) NewLoop(int, func()) netio.Loop { return loop{} }
 type loop struct{}
 
 func (loop) Open(c *netio.Conn) (netio.Session, error) { return &session{c: c}, nil }
+func (loop) Commit() bool                              { return true }
 func (loop) Woken()                                    {}
 func (loop) Tick(time.Time)                            {}
 

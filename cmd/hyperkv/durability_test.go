@@ -1,0 +1,347 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"hyperkv/internal/testkit"
+)
+
+// startDurable starts a server that keeps its data in dir.
+func startDurable(t *testing.T, dir, policy string, shards int, more ...string) *testkit.Server {
+	t.Helper()
+	return testkit.StartBinary(t, append([]string{
+		"--data-dir", dir, "--aof-enabled", "--aof-fsync-policy", policy, "--worker-threads", strconv.Itoa(shards),
+	}, more...)...)
+}
+
+func kill(t *testing.T, s *testkit.Server) {
+	t.Helper()
+	if err := s.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Wait(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writer is a client that knows what it was promised. Each kind of write has a
+// counter: how often it was sent, and how often the reply came.
+type writer struct {
+	name        string
+	sent, acked [writerKinds]int
+}
+
+const (
+	writeIncr = iota
+	writePush
+	writeHash
+	writeScore
+	writeEntry
+	writeTransaction // over two shards, as a rule
+	writeSeveral
+	writerKinds
+)
+
+// command is the n-th write of a kind.
+func (w *writer) command(kind, n int) []string {
+	number := strconv.Itoa(n)
+	switch kind {
+	case writeIncr:
+		return []string{"INCR", w.name + ":counter"}
+	case writePush:
+		return []string{"RPUSH", w.name + ":list", number}
+	case writeHash:
+		return []string{"HINCRBY", w.name + ":hash", "field", "1"}
+	case writeScore:
+		return []string{"ZINCRBY", w.name + ":zset", "1", "member"}
+	case writeEntry:
+		return []string{"XADD", w.name + ":stream", "*", "n", number}
+	case writeSeveral:
+		return []string{"MSET", w.name + ":left", number, w.name + ":right", number}
+	}
+	return []string{"EXEC"}
+}
+
+// write sends bursts until the connection breaks.
+func (w *writer) write(c *testkit.Conn, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 3))
+	for {
+		var burst []int
+		for range 1 + r.IntN(8) {
+			kind := r.IntN(writerKinds)
+			if kind == writeTransaction {
+				for _, line := range [][]string{{"MULTI"}, {"INCR", w.name + ":from"}, {"INCR", w.name + ":to"}} {
+					if c.Send(line...) != nil {
+						return
+					}
+				}
+			}
+			w.sent[kind]++
+			if c.Send(w.command(kind, w.sent[kind])...) != nil {
+				return
+			}
+			burst = append(burst, kind)
+		}
+		for _, kind := range burst {
+			replies := 1
+			if kind == writeTransaction {
+				replies = 4
+			}
+			for range replies {
+				v, err := c.Receive(10 * time.Second)
+				if err != nil || v.Err() != nil {
+					return
+				}
+			}
+			w.acked[kind]++
+		}
+	}
+}
+
+// check holds what is there against what was promised, and starts anew from that.
+func (w *writer) check(t *testing.T, c *testkit.Conn) {
+	t.Helper()
+	number := func(line ...string) int {
+		t.Helper()
+		v, err := c.Do(line...)
+		if err != nil || v.Err() != nil {
+			t.Fatalf("%q: %v %v", line, v, err)
+		}
+		n, _ := strconv.Atoi(v.Text())
+		return n
+	}
+	within := func(what string, kind, n int) {
+		t.Helper()
+		if n < w.acked[kind] || n > w.sent[kind] {
+			t.Errorf("%s %s: %d, of %d that were acknowledged and %d that were sent", w.name, what, n, w.acked[kind], w.sent[kind])
+		}
+		w.acked[kind], w.sent[kind] = n, n
+	}
+	within("counter", writeIncr, number("GET", w.name+":counter"))
+	within("hash", writeHash, number("HGET", w.name+":hash", "field"))
+	within("sorted set", writeScore, number("ZSCORE", w.name+":zset", "member"))
+	within("stream", writeEntry, number("XLEN", w.name+":stream"))
+	within("list", writePush, number("LLEN", w.name+":list"))
+	if n := w.acked[writePush]; n > 0 && number("LINDEX", w.name+":list", "-1") != n {
+		t.Errorf("%s list: the last of %d elements is %d", w.name, n, number("LINDEX", w.name+":list", "-1"))
+	}
+	within("transaction", writeTransaction, number("GET", w.name+":from"))
+	if from, to := w.acked[writeTransaction], number("GET", w.name+":to"); from != to {
+		t.Errorf("%s transaction: %d on one side, %d on the other", w.name, from, to)
+	}
+	within("MSET", writeSeveral, number("GET", w.name+":left"))
+	if left, right := w.acked[writeSeveral], number("GET", w.name+":right"); left != right {
+		t.Errorf("%s MSET: %d on one side, %d on the other", w.name, left, right)
+	}
+}
+
+// A server that is killed in the middle of anything comes back with all that it has
+// acknowledged, whatever the policy, and also with another number of shards.
+func TestKilled(t *testing.T) {
+	for _, policy := range []string{"always", "everysec", "no"} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			writers := make([]writer, 6)
+			for i := range writers {
+				writers[i].name = "w" + strconv.Itoa(i)
+			}
+			shards := []int{2, 2, 3, 1, 1}
+			for life, n := range shards {
+				s := startDurable(t, dir, policy, n)
+				c := dial(t, s.Network, s.Addr)
+				for i := range writers {
+					writers[i].check(t, c)
+				}
+				if life > 0 {
+					if v, err := c.Do("PTTL", "volatile"); err != nil || v.Int <= 0 || v.Int > 100_000 {
+						t.Errorf("life %d: a key that expires has %v left, %v", life, v, err)
+					}
+				}
+				expect(t, c, "OK", "SET", "volatile", "x", "PX", "100000")
+				if t.Failed() || life == len(shards)-1 {
+					s.Stop()
+					return
+				}
+				var wg sync.WaitGroup
+				for i := range writers {
+					conn := dial(t, s.Network, s.Addr)
+					wg.Add(1)
+					go func() {
+						defer wg.Done()
+						writers[i].write(conn, uint64(life*100+i))
+					}()
+				}
+				time.Sleep(time.Duration(150+100*life) * time.Millisecond)
+				kill(t, s)
+				wg.Wait()
+				total := 0
+				for i := range writers {
+					for _, n := range writers[i].acked {
+						total += n
+					}
+				}
+				if total < 100 {
+					t.Errorf("life %d: only %d writes were acknowledged\n%s", life, total, s.Log())
+				}
+			}
+		})
+	}
+}
+
+// Whole databases that were emptied or exchanged are so afterwards, also on other shards.
+func TestRecoveredDatabases(t *testing.T) {
+	dir := t.TempDir()
+	do := func(c *testkit.Conn, lines ...string) {
+		t.Helper()
+		for _, line := range lines {
+			if v, err := c.Do(strings.Fields(line)...); err != nil || v.Err() != nil {
+				t.Fatalf("%s: %v %v", line, v, err)
+			}
+		}
+	}
+	want := ""
+	for life, shards := range []int{3, 2, 2, 5} {
+		s := startDurable(t, dir, "everysec", shards)
+		c := dial(t, s.Network, s.Addr)
+		var all []string
+		for _, db := range []string{"0", "1", "2"} {
+			do(c, "SELECT "+db)
+			v, err := c.Do("SORT", "index", "ALPHA")
+			if err != nil {
+				t.Fatal(err)
+			}
+			size, err := c.Do("DBSIZE")
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, v.String(), size.String())
+		}
+		if got := strings.Join(all, " | "); life > 0 && got != want {
+			t.Fatalf("life %d: %s, want %s", life, got, want)
+		}
+		do(c, "SELECT 0", "FLUSHALL")
+		for i := range 50 {
+			do(c, fmt.Sprintf("SET key%d %d", i, life))
+		}
+		do(c, "SELECT 1", "FLUSHDB", "SELECT 2", "SADD index "+strconv.Itoa(life), "SET other x", "SWAPDB 0 1", "SELECT 1", "SADD index a b")
+		all = nil
+		for _, db := range []string{"0", "1", "2"} {
+			do(c, "SELECT "+db)
+			v, _ := c.Do("SORT", "index", "ALPHA")
+			size, _ := c.Do("DBSIZE")
+			all = append(all, v.String(), size.String())
+		}
+		want = strings.Join(all, " | ")
+		kill(t, s)
+	}
+}
+
+// Two servers do not share a data directory, and one whose log is damaged says where.
+func TestDataDirectory(t *testing.T) {
+	dir := t.TempDir()
+	s := startDurable(t, dir, "always", 1)
+	out, code := run(t, "serve", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--metrics-port", "0", "--data-dir", dir, "--aof-enabled")
+	if code == 0 || !strings.Contains(out, "another process uses it") {
+		t.Errorf("a second server: exit code %d, %s", code, out)
+	}
+	c := dial(t, s.Network, s.Addr)
+	for i := range 100 {
+		expect(t, c, "OK", "SET", "key"+strconv.Itoa(i), strings.Repeat("x", 100))
+	}
+	kill(t, s)
+	logs, _ := filepath.Glob(filepath.Join(dir, "journal", "*", "wal-*.log"))
+	if len(logs) != 1 {
+		t.Fatalf("logs: %q", logs)
+	}
+	content, err := os.ReadFile(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[5000] ^= 1
+	if err := os.WriteFile(logs[0], content, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	out, code = run(t, "serve", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--metrics-port", "0", "--data-dir", dir, "--aof-enabled")
+	if code == 0 || !strings.Contains(out, logs[0]+" is damaged at byte ") {
+		t.Errorf("with a damaged log: exit code %d, %s", code, out)
+	}
+}
+
+// While the disk is full writes are refused and reads served; when there is room again,
+// writes are accepted; and nothing that was acknowledged is missing in the end.
+func TestFullDisk(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		t.Skip("a small file system has to be mounted")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("mount: %v %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 16<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startDurable(t, dir, "everysec", 1)
+	c := dial(t, s.Network, s.Addr)
+	value := strings.Repeat("x", 64<<10)
+	acked := 0
+	refused := false
+	for i := 0; i < 2000 && !refused; i++ {
+		v, err := c.Do("SET", "key"+strconv.Itoa(i), value)
+		switch {
+		case err != nil: // the reply was not given, because it could not be kept
+			c = dial(t, s.Network, s.Addr)
+			acked = i
+			deadline := time.Now().Add(10 * time.Second)
+			for !refused {
+				v, err := c.Do("SET", "other", "x")
+				if err == nil && strings.HasPrefix(v.Text(), "MISCONF Errors writing to the AOF file") {
+					refused = true
+				} else if err != nil {
+					c = dial(t, s.Network, s.Addr)
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("not refused: %v %v\n%s", v, err, s.Log())
+				}
+			}
+		case v.Err() != nil:
+			t.Fatalf("SET %d: %v", i, v)
+		}
+	}
+	if !refused {
+		t.Fatal("the disk never filled up")
+	}
+	expect(t, c, "(integer) 65536", "STRLEN", "key0")
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if v, err := c.Do("SET", "again", "x"); err == nil && v.Text() == "OK" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("there is room, and writes are refused\n%s", s.Log())
+		}
+	}
+	kill(t, s)
+	s = startDurable(t, dir, "everysec", 1)
+	c = dial(t, s.Network, s.Addr)
+	expect(t, c, `"x"`, "GET", "again")
+	for i := range acked {
+		expect(t, c, "(integer) 65536", "STRLEN", "key"+strconv.Itoa(i))
+	}
+	s.Stop()
+}
