@@ -35,11 +35,13 @@ type Conn struct {
 	opened  bool // OnOpen ran: written before the acceptor learns of it, never after
 	queued  bool // something was queued and may not have left yet
 	closing bool // Close or CloseNow was called, or a write failed: no Feed, no Write
+	leaving bool // Close waits for replies that are held: they may still be written
 	ending  bool // on loop.ending
 	gone    bool // gnet closed the socket: gc must not be used any more
 	onSlow  bool // on loop.slow
 	err     error
 
+	held        int // replies in the outbox
 	staged      stage
 	lingerUntil time.Time // zero, or when a Close stops waiting for the reader
 
@@ -65,11 +67,14 @@ func (c *Conn) Write(p []byte) {
 	if c.closing || c.gone || len(p) == 0 || c.loop.hold(c, p) {
 		return
 	}
-	if !c.loop.backend.Commit() {
+	switch t := c.loop.backend.Commit(false); t {
+	case Now:
+		c.write(p)
+	case Never:
 		c.fail(errNotCommitted)
-		return
+	default:
+		c.loop.promise(c, p, t)
 	}
-	c.write(p)
 }
 
 // errNotCommitted ends a connection whose replies may not leave.
@@ -77,7 +82,7 @@ var errNotCommitted = errors.New("what the replies promise cannot be kept")
 
 // write is Write without the outbox.
 func (c *Conn) write(p []byte) {
-	if c.closing || c.gone {
+	if c.closing && !c.leaving || c.gone || c.ending {
 		return
 	}
 	if c.queued {
@@ -165,6 +170,17 @@ func (c *Conn) Close() {
 		return // a write has failed
 	}
 	c.closing = true
+	if c.leaving = c.held > 0; !c.leaving {
+		c.leave()
+	}
+}
+
+// leave goes on with Close when nothing is held any more.
+func (c *Conn) leave() {
+	c.leaving = false
+	if c.gone || c.ending {
+		return
+	}
 	if c.Unsent() == 0 {
 		c.loop.end(c)
 		return
@@ -182,7 +198,7 @@ func (c *Conn) CloseNow() {
 	if c.gone || c.ending {
 		return
 	}
-	c.closing = true
+	c.closing, c.leaving = true, false
 	if c.Unsent() > 0 {
 		// gnet would still offer its buffer to the kernel.
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
@@ -196,7 +212,7 @@ func (c *Conn) fail(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-	c.closing = true
+	c.closing, c.leaving = true, false
 	c.staged.drop()
 	c.loop.end(c)
 }

@@ -78,6 +78,11 @@ func (*events) OnClose(gc gnet.Conn, err error) gnet.Action {
 	busy := l.busy
 	l.busy = true
 	l.release()
+	if c.held > 0 {
+		// The client may still read what it was promised, and this is its last chance.
+		l.backend.Commit(true)
+		l.deliver()
+	}
 	l.busy = busy
 	c.err = c.closeReason(err)
 	if c.err == io.EOF {

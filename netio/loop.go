@@ -102,6 +102,7 @@ func (r *wakeRun) Run(context.Context) error {
 	l := (*loop)(r)
 	l.wakePending.Store(false)
 	l.busy = true
+	l.deliver()
 	l.backend.Woken()
 	l.busy = false
 	l.settle()

@@ -3,6 +3,7 @@ package netio
 import (
 	"io/fs"
 	"log/slog"
+	"math"
 	"time"
 )
 
@@ -22,10 +23,13 @@ type Loop interface {
 	// client as it stands, so it is a complete reply, and the connection is closed.
 	Open(c *Conn) (Session, error)
 
-	// Commit is called before replies leave, once for all that leave together: whatever
-	// they promise has to be true when it returns. If it says false they do not leave,
-	// and their connections are closed.
-	Commit() bool
+	// Commit is called before replies leave, once for all that leave together, and says
+	// when they may: Now, if whatever they promise is true; Never, and their
+	// connections are closed; or a ticket, to be asked about with Committed, after
+	// whose time has come the loop is woken. With wait it returns only Now or Never.
+	Commit(wait bool) Ticket
+	// Committed says what has become of a ticket: Now, Never, or the ticket itself.
+	Committed(t Ticket) Ticket
 
 	// Woken says that wake was called at least once since the last Woken.
 	Woken()
@@ -33,6 +37,15 @@ type Loop interface {
 	// Tick is called about every 100 ms.
 	Tick(now time.Time)
 }
+
+// A Ticket stands for when replies may leave.
+type Ticket uint64
+
+// What is not waited for.
+const (
+	Now   Ticket = 0
+	Never Ticket = math.MaxUint64
+)
 
 // Session is a client's state as netio sees it. All methods are called on the
 // loop of its connection, and never from inside a call to a Conn.

@@ -2,6 +2,7 @@ package netio
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -16,10 +17,15 @@ import (
 // behind the events of the next round: so the first reply that is held posts the
 // release of all. That is only worth its price when a round has several replies.
 // Whether it has is found out by trying, now and then.
+//
+// Replies that promise something which is not true yet wait here as well, together with
+// all that come behind them, until the backend says that it is.
 type outbox struct {
 	bytes []byte
 	held  []heldReply
 	since time.Time // when the first was held
+
+	promised []promise // in their order
 
 	posted bool // the end of the round is
 	round  int  // replies held in the round
@@ -32,6 +38,13 @@ type outbox struct {
 type heldReply struct {
 	c   *Conn
 	end int
+}
+
+// promise is replies that may leave when the time of a ticket has come.
+type promise struct {
+	held   []heldReply
+	bytes  []byte
+	ticket Ticket
 }
 
 const (
@@ -55,19 +68,27 @@ const (
 // hold keeps p until the end of the round, or says that it has to be written now.
 func (l *loop) hold(c *Conn, p []byte) bool {
 	o := &l.outbox
-	if !o.on {
-		if o.direct++; o.direct < outboxRetry {
-			return false
+	if len(o.promised) == 0 {
+		if !o.on {
+			if o.direct++; o.direct < outboxRetry {
+				return false
+			}
+			o.on, o.poor, o.direct = true, outboxPatience-outboxTrial, 0
 		}
-		o.on, o.poor, o.direct = true, outboxPatience-outboxTrial, 0
+		if c.queued || len(p) > outboxReplyMax {
+			l.release() // of c there may be some
+			return len(o.promised) > 0 && l.add(c, p)
+		}
+		if len(o.bytes)+len(p) > outboxBytesMax {
+			l.release()
+		}
 	}
-	if c.queued || len(p) > outboxReplyMax {
-		l.release() // of c there may be some
-		return false
-	}
-	if len(o.bytes)+len(p) > outboxBytesMax {
-		l.release()
-	}
+	return l.add(c, p)
+}
+
+// add puts p into the outbox, and sees to it that the round ends.
+func (l *loop) add(c *Conn, p []byte) bool {
+	o := &l.outbox
 	if !o.posted {
 		if l.post((*releaseRun)(l)) != nil {
 			return false
@@ -83,29 +104,70 @@ func (l *loop) hold(c *Conn, p []byte) bool {
 		o.held[last].end = len(o.bytes)
 	} else {
 		o.held = append(o.held, heldReply{c, len(o.bytes)})
+		c.held++
 	}
 	return true
 }
 
-// release writes what is held.
+// release lets go of what is held: it is written, or promised.
 func (l *loop) release() {
 	o := &l.outbox
 	if len(o.held) == 0 {
 		return
 	}
+	ticket := l.backend.Commit(false)
+	if len(o.promised) > 0 || ticket != Now && ticket != Never {
+		o.promised = append(o.promised, promise{o.held, o.bytes, ticket})
+		o.held, o.bytes = nil, nil
+		return
+	}
 	held, bytes := o.held, o.bytes
 	o.held, o.bytes = nil, nil // a write that fails may lead back here
-	from, kept := 0, l.backend.Commit()
+	writeOut(held, bytes, ticket == Now)
+	if o.held == nil {
+		o.held, o.bytes = held[:0], bytes[:0]
+	}
+}
+
+// promise keeps p until the time of a ticket has come.
+func (l *loop) promise(c *Conn, p []byte, t Ticket) {
+	c.held++
+	l.outbox.promised = append(l.outbox.promised, promise{[]heldReply{{c, len(p)}}, slices.Clone(p), t})
+}
+
+// deliver writes what was promised, as far as the times have come.
+func (l *loop) deliver() {
+	o := &l.outbox
+	for len(o.promised) > 0 {
+		p := o.promised[0]
+		if p.ticket != Now && p.ticket != Never {
+			if p.ticket = l.backend.Committed(p.ticket); p.ticket != Now && p.ticket != Never {
+				return
+			}
+		}
+		o.promised[0] = promise{}
+		o.promised = o.promised[1:]
+		writeOut(p.held, p.bytes, p.ticket == Now)
+	}
+	o.promised = nil
+}
+
+// writeOut writes replies, or ends their connections.
+func writeOut(held []heldReply, bytes []byte, kept bool) {
+	from := 0
 	for i, h := range held {
+		c := h.c
 		if kept {
-			h.c.write(bytes[from:h.end])
-		} else if !h.c.closing && !h.c.gone {
-			h.c.fail(errNotCommitted)
+			c.write(bytes[from:h.end])
+		} else if !c.gone && !c.ending {
+			c.fail(errNotCommitted)
+		}
+		if c.held--; c.held == 0 && c.leaving {
+			c.leave()
 		}
 		from = h.end
 		held[i].c = nil
 	}
-	o.held, o.bytes = held[:0], bytes[:0]
 }
 
 // releaseRun ends a round.

@@ -125,7 +125,13 @@ func TestCommit(t *testing.T) {
 	for _, held := range []bool{false, true} {
 		var commits atomic.Int64
 		var fails atomic.Bool
-		backend := &toy{commit: func(l *toyLoop) bool { commits.Add(1); return !fails.Load() }}
+		backend := &toy{commit: func(*toyLoop, bool) Ticket {
+			commits.Add(1)
+			if fails.Load() {
+				return Never
+			}
+			return Now
+		}}
 		s := serve(t, backend, Options{Loops: 1})
 		if held {
 			hold(s)
@@ -150,4 +156,114 @@ func TestCommit(t *testing.T) {
 func onLoop(t *testing.T, s *Server, f func(l *loop)) {
 	t.Helper()
 	on(t, s, 0, func() { f(s.loops[0]) })
+}
+
+// promiseReplies makes backends of serve promise: their replies may leave a little later.
+var promiseReplies bool
+
+// promiser gives tickets, whose time comes within a millisecond.
+type promiser struct {
+	asked, done atomic.Uint64
+	stop        chan struct{}
+	stopped     chan struct{}
+}
+
+func (p *promiser) run(loops []*toyLoop) {
+	defer close(p.stopped)
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-time.After(300 * time.Microsecond):
+		}
+		if asked := p.asked.Load(); asked > p.done.Load() {
+			p.done.Store(asked)
+			for _, l := range loops {
+				l.wake()
+			}
+		}
+	}
+}
+
+func (p *promiser) commit(_ *toyLoop, wait bool) Ticket {
+	t := p.asked.Add(1)
+	for wait && p.done.Load() < t {
+		time.Sleep(100 * time.Microsecond)
+	}
+	if wait {
+		return Now
+	}
+	return Ticket(t)
+}
+
+func (p *promiser) committed(_ *toyLoop, t Ticket) Ticket {
+	if p.done.Load() >= uint64(t) {
+		return Now
+	}
+	return t
+}
+
+// What is true of output is so for replies that wait for their promise, too.
+func TestPromisedReplies(t *testing.T) {
+	promiseReplies = true
+	defer func() { promiseReplies = false }()
+	for _, held := range []bool{false, true} {
+		holdReplies = held
+		for _, c := range []struct {
+			name string
+			test func(t *testing.T)
+		}{
+			{"order", TestOrderUnderPartialWrites}, {"big", TestBigWrite}, {"close others", TestCloseOthers},
+			{"half close", TestHalfClose}, {"lost", TestWriteToLostClient}, {"wake", TestWakeIsNeverLost},
+			{"random", TestConnectionsAtRandom}, {"shutdown", TestShutdownFlushes}, {"close", TestCloseAfterPromise},
+		} {
+			t.Run(c.name, c.test)
+		}
+	}
+	holdReplies = false
+}
+
+// A connection that is closed behind a reply delivers it first.
+func TestCloseAfterPromise(t *testing.T) {
+	backend := &toy{feed: func(s *toySession, data []byte) {
+		s.c.Write(data)
+		s.c.Close()
+		s.c.Write([]byte("never"))
+	}}
+	s := serve(t, backend, Options{})
+	for range 20 {
+		c := dial(t, s)
+		if _, err := c.Write([]byte("bye")); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(c); string(got) != "bye" || err != nil {
+			t.Errorf("read %q, %v", got, err)
+		}
+	}
+}
+
+// A promise that is broken ends the connections, and nothing of it leaves.
+func TestBrokenPromise(t *testing.T) {
+	var broken atomic.Bool
+	backend := &toy{
+		commit: func(*toyLoop, bool) Ticket { return 7 },
+		committed: func(_ *toyLoop, t Ticket) Ticket {
+			if broken.Load() {
+				return Never
+			}
+			return t
+		},
+	}
+	s := serve(t, backend, Options{Loops: 1})
+	c := dial(t, s)
+	if _, err := c.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	broken.Store(true)
+	backend.loops[0].wake()
+	if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
+		t.Errorf("read %q, %v", got, err)
+	}
+	eventually(t, "closed", func() bool { return s.Connections() == 0 })
 }

@@ -22,8 +22,9 @@ type toy struct {
 	feed  func(s *toySession, data []byte)
 	woken func(l *toyLoop)
 	// commit is called from inside the others.
-	commit func(l *toyLoop) bool
-	tick   func(l *toyLoop)
+	commit    func(l *toyLoop, wait bool) Ticket
+	committed func(l *toyLoop, t Ticket) Ticket
+	tick      func(l *toyLoop)
 
 	loops  []*toyLoop
 	opened atomic.Int64
@@ -77,7 +78,14 @@ func (l *toyLoop) Open(c *Conn) (Session, error) {
 	return &toySession{toyLoop: l, c: c}, nil
 }
 
-func (l *toyLoop) Commit() bool { return l.commit == nil || l.commit(l) }
+func (l *toyLoop) Commit(wait bool) Ticket {
+	if l.commit == nil {
+		return Now
+	}
+	return l.commit(l, wait)
+}
+
+func (l *toyLoop) Committed(t Ticket) Ticket { return l.committed(l, t) }
 
 func (l *toyLoop) Woken() {
 	l.enter()
@@ -132,9 +140,18 @@ func serve(t testing.TB, backend *toy, o Options) *Server {
 	if o.Log == nil {
 		o.Log = quiet
 	}
+	var p *promiser
+	if promiseReplies {
+		p = &promiser{stop: make(chan struct{}), stopped: make(chan struct{})}
+		backend.commit, backend.committed = p.commit, p.committed
+	}
 	s, err := Serve(context.Background(), backend, o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if p != nil {
+		go p.run(backend.loops)
+		t.Cleanup(func() { close(p.stop); <-p.stopped })
 	}
 	if holdReplies {
 		hold(s)

@@ -12,6 +12,7 @@ import (
 	"hyperkv/engine"
 	"hyperkv/internal/clock"
 	"hyperkv/internal/config"
+	"hyperkv/netio"
 	"hyperkv/persist/disk"
 	"hyperkv/persist/journal"
 	"hyperkv/shard"
@@ -28,6 +29,7 @@ type durability struct {
 	clock   *clock.Held
 	engine  *engine.Engine
 	journal atomic.Pointer[journal.Journal] // nil until everything was recovered
+	loops   atomic.Pointer[[]*loop]         // those that may wait for the journal
 	unlock  func()
 	// exit ends the process at once: see Commit.
 	exit func(code int)
@@ -62,7 +64,8 @@ func (d *durability) start(e *engine.Engine, cfg *config.Config) error {
 	began := time.Now()
 	j, found, err := journal.Open(journal.Options{
 		Disk: disk.OS{}, Dir: dir, Shards: len(e.Shards.Shards), Policy: policies[e.Params.String("appendfsync")], Log: d.log,
-		Player: func(log, shards int) journal.Player { return &player{e: e, log: log, shards: shards} },
+		Player:    func(log, shards int) journal.Player { return &player{e: e, log: log, shards: shards} },
+		Committed: d.committed,
 	})
 	if err != nil {
 		unlock()
@@ -112,18 +115,36 @@ func (d *durability) record(shards []*shard.Shard, effects []shard.Effect) {
 	j.Record(numbers, len(effects), func(i int) (int, [][]byte) { return effects[i].Database, effects[i].Args })
 }
 
-// Commit makes true what the replies that are about to leave promise, or says that it
-// cannot. With aof_fsync_policy always the process ends then: those who wait for a
-// reply learn that there is none, and nobody reads what may be lost.
-func (d *durability) Commit() bool {
+// Commit makes true what the replies that are about to leave promise, or says when it
+// will be.
+func (d *durability) Commit(wait bool) netio.Ticket {
 	j := d.journal.Load()
 	if j == nil {
-		return true
+		return netio.Now
 	}
-	err := j.Commit()
-	if err == nil {
-		return true
+	t, err := j.Commit(wait)
+	if err != nil {
+		return d.failed(j, err)
 	}
+	return netio.Ticket(t)
+}
+
+// Committed says what has become of a ticket.
+func (d *durability) Committed(t netio.Ticket) netio.Ticket {
+	j := d.journal.Load()
+	switch over, err := j.Committed(journal.Ticket(t)); {
+	case over:
+		return netio.Now
+	case err != nil:
+		return d.failed(j, err)
+	}
+	return t
+}
+
+// failed says that replies may not leave. With aof_fsync_policy always the process ends
+// then: those who wait for a reply learn that there is none, and nobody reads what
+// may be lost.
+func (d *durability) failed(j *journal.Journal, err error) netio.Ticket {
 	if j.Policy() == journal.Always {
 		d.log.Error("stopping at once: aof_fsync_policy is always, and the log cannot be written", "err", err)
 		d.exit(1)
@@ -132,7 +153,18 @@ func (d *durability) Commit() bool {
 	case d.changed <- struct{}{}:
 	default:
 	}
-	return false
+	return netio.Never
+}
+
+// committed wakes the loops that hold tickets. Any goroutine may call it.
+func (d *durability) committed() {
+	if loops := d.loops.Load(); loops != nil {
+		for _, l := range *loops {
+			if l.waiting.Swap(false) {
+				l.wake()
+			}
+		}
+	}
 }
 
 // failurePoll is how often it is looked whether the journal works again.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -121,15 +122,21 @@ func (s *server) close() (err error) {
 // loop is an event loop of the network as the engine's loop.
 type loop struct {
 	*engine.Loop
-	durability *durability  // nil when nothing keeps the data
+	durability *durability // nil when nothing keeps the data
+	wake       func()
+	waiting    atomic.Bool  // it holds a ticket of the durability's
 	turns      atomic.Int64 // of Tick: proof that the loop is alive
 }
 
 // NewLoop implements netio.Backend.
 func (s *server) NewLoop(index int, wake func()) netio.Loop {
-	l := &loop{Loop: s.engine.NewLoop(index, wake), durability: s.durability}
+	l := &loop{Loop: s.engine.NewLoop(index, wake), durability: s.durability, wake: wake}
 	l.turns.Store(time.Now().UnixNano())
 	s.loops = append(s.loops, l)
+	if s.durability != nil {
+		loops := slices.Clone(s.loops)
+		s.durability.loops.Store(&loops)
+	}
 	return l
 }
 
@@ -145,7 +152,26 @@ func (l *loop) Open(c *netio.Conn) (netio.Session, error) {
 }
 
 // Commit implements netio.Loop.
-func (l *loop) Commit() bool { return l.durability == nil || l.durability.Commit() }
+func (l *loop) Commit(wait bool) netio.Ticket {
+	if l.durability == nil {
+		return netio.Now
+	}
+	t := l.durability.Commit(wait)
+	if t == netio.Now || t == netio.Never {
+		return t
+	}
+	l.waiting.Store(true)
+	return l.durability.Committed(t) // its time may have come before that was known
+}
+
+// Committed implements netio.Loop.
+func (l *loop) Committed(t netio.Ticket) netio.Ticket {
+	if t = l.durability.Committed(t); t != netio.Now && t != netio.Never {
+		l.waiting.Store(true)
+		t = l.durability.Committed(t)
+	}
+	return t
+}
 
 // Tick implements netio.Loop.
 func (l *loop) Tick(now time.Time) {

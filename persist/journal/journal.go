@@ -35,6 +35,9 @@ type Options struct {
 	Log          *slog.Logger
 	// Player makes what plays one log: number log of a generation of so many shards.
 	Player func(log, shards int) Player
+	// Committed is called after the time of a ticket has come, on another goroutine. It
+	// must not block. Nil if nobody wants to know.
+	Committed func()
 }
 
 const shardsMax = 1 << 12
@@ -61,8 +64,21 @@ type Journal struct {
 	syncStarted atomic.Int64
 	delayed     atomic.Uint64 // how often a Commit had to wait for that
 
+	rounds rounds
+
 	stop chan struct{}
 	done chan struct{}
+}
+
+// rounds are the syncs of Always: one at a time over all logs, each for everybody who
+// has asked since the one before began (group commit).
+type rounds struct {
+	asked chan struct{}
+	ended atomic.Uint64 // number of the last round that has ended
+
+	mu      sync.Mutex
+	changed *sync.Cond // ended has
+	begun   uint64     // number of the last round that has begun
 }
 
 // shardLog is the log of one shard; the rest is owned by the shard's turn.
@@ -121,34 +137,112 @@ func (j *Journal) Record(shards []int, count int, effect func(i int) (database i
 // scratchKeepBytes is the largest buffer that a log keeps for its next unit.
 const scratchKeepBytes = 64 << 10
 
-// Commit keeps the promise of the policy for everything that was recorded before it.
-// After an error nobody may be told that it was done. While the journal stays failed,
-// a Commit that has nothing new to promise succeeds.
-func (j *Journal) Commit() error {
+// A Ticket stands for a sync that is under way or to come.
+type Ticket uint64
+
+// Commit keeps the promise of the policy for everything that was recorded before it. A
+// ticket other than 0 says that this takes a sync, which has been asked for: see
+// Committed. With wait it is over when Commit returns. After an error nobody may be
+// told that it was done. While the journal stays failed, a Commit that has nothing new
+// to promise succeeds.
+func (j *Journal) Commit(wait bool) (Ticket, error) {
 	if f := j.failed.Load(); f != nil {
-		return f.tell(j.logs, j.Policy() == Always)
+		return 0, f.tell(j.logs, j.Policy() == Always)
 	}
-	policy := j.Policy()
-	for _, l := range j.logs {
-		var err error
-		switch {
-		case policy == Always:
+	if j.Policy() == Always {
+		for _, l := range j.logs {
 			if l.Durable() < l.Appended() {
-				err = l.Sync()
+				t := j.ask()
+				if !wait {
+					return t, nil
+				}
+				j.await(t)
+				_, err := j.Committed(t)
+				return 0, err
 			}
-		case l.Written() < l.Appended():
-			if began := j.syncStarted.Load(); began != 0 && policy == EverySecond && since()-began > int64(syncLate) {
-				j.delayed.Add(1)
-				err = l.Sync()
-			} else {
-				err = l.Write()
-			}
+		}
+		return 0, nil
+	}
+	for _, l := range j.logs {
+		if l.Written() >= l.Appended() {
+			continue
+		}
+		var err error
+		if began := j.syncStarted.Load(); began != 0 && since()-began > int64(syncLate) {
+			j.delayed.Add(1)
+			err = l.Sync()
+		} else {
+			err = l.Write()
 		}
 		if err != nil {
-			return j.fail(err)
+			return 0, j.fail(err)
 		}
 	}
-	return nil
+	return 0, nil
+}
+
+// Committed tells whether the time of a ticket has come, or why it never will.
+func (j *Journal) Committed(t Ticket) (bool, error) {
+	if j.rounds.ended.Load() >= uint64(t) {
+		return true, nil
+	}
+	return false, j.Failed()
+}
+
+// ask asks for a sync that begins from now on.
+func (j *Journal) ask() Ticket {
+	r := &j.rounds
+	r.mu.Lock()
+	t := Ticket(r.begun + 1)
+	r.mu.Unlock()
+	select {
+	case r.asked <- struct{}{}:
+	default:
+	}
+	return t
+}
+
+// await returns when the time of a ticket has come, or the journal has failed.
+func (j *Journal) await(t Ticket) {
+	r := &j.rounds
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.ended.Load() < uint64(t) && j.Failed() == nil {
+		r.changed.Wait()
+	}
+}
+
+// sync runs the rounds.
+func (j *Journal) sync() {
+	r := &j.rounds
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-r.asked:
+		}
+		r.mu.Lock()
+		r.begun++
+		round := r.begun
+		r.mu.Unlock()
+		err := each(len(j.logs), func(i int) error {
+			if l := j.logs[i]; l.Durable() < l.Appended() {
+				return l.Sync()
+			}
+			return nil
+		})
+		if err != nil {
+			_ = j.fail(err)
+		} else {
+			r.ended.Store(round)
+		}
+		r.mu.Lock()
+		r.changed.Broadcast()
+		r.mu.Unlock()
+		if j.o.Committed != nil {
+			j.o.Committed()
+		}
+	}
 }
 
 // fail notes that nothing can be promised for now, or for good.
@@ -204,7 +298,6 @@ func (j *Journal) Bytes() (n int64) {
 
 // keep syncs every second, reserves segments, and tries again what has failed.
 func (j *Journal) keep() {
-	defer close(j.done)
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()
 	for {
@@ -243,10 +336,15 @@ func (j *Journal) upkeep() {
 	}
 }
 
-// Close makes everything durable and closes the logs. Nothing is recorded any more.
-func (j *Journal) Close() error {
+// halt ends the journal's goroutines.
+func (j *Journal) halt() {
 	close(j.stop)
 	<-j.done
+}
+
+// Close makes everything durable and closes the logs. Nothing is recorded any more.
+func (j *Journal) Close() error {
+	j.halt()
 	var errs []error
 	for _, l := range j.logs {
 		errs = append(errs, l.Close())

@@ -121,7 +121,7 @@ func TestLives(t *testing.T) {
 			for range r.IntN(40) {
 				switch r.IntN(8) {
 				case 0:
-					if err := j.Commit(); err != nil {
+					if _, err := j.Commit(true); err != nil {
 						t.Fatal(err)
 					}
 					history = append(history, open...)
@@ -141,8 +141,7 @@ func TestLives(t *testing.T) {
 					open = append(open, u)
 				}
 			}
-			close(j.stop)
-			<-j.done
+			j.halt()
 			switch r.IntN(5) {
 			case 0:
 				for _, l := range j.logs {
@@ -222,19 +221,19 @@ func TestFullDisk(t *testing.T) {
 	}
 	set := func(to bool) { mu.Lock(); full = to; mu.Unlock() }
 	record(j, 1, []int{0})
-	if err := j.Commit(); err != nil {
+	if _, err := j.Commit(true); err != nil {
 		t.Fatal(err)
 	}
 	set(true)
 	record(j, 2, []int{0, 1})
-	if err := j.Commit(); !errors.Is(err, syscall.ENOSPC) {
+	if _, err := j.Commit(true); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("Commit on a full disk: %v", err)
 	}
-	if err := j.Commit(); err != nil || !errors.Is(j.Failed(), syscall.ENOSPC) {
+	if _, err := j.Commit(true); err != nil || !errors.Is(j.Failed(), syscall.ENOSPC) {
 		t.Errorf("Commit of nothing new: %v, failed %v", err, j.Failed())
 	}
 	record(j, 3, []int{1})
-	if err := j.Commit(); !errors.Is(err, syscall.ENOSPC) {
+	if _, err := j.Commit(true); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Commit of something new: %v", err)
 	}
 	set(false)
@@ -243,7 +242,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal("still failed, and there is room")
 		}
 	}
-	if err := j.Commit(); err != nil {
+	if _, err := j.Commit(true); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.Close(); err != nil {
@@ -266,7 +265,7 @@ func TestFailedSync(t *testing.T) {
 		}
 		return nil
 	}
-	if err := j.Commit(); !errors.Is(err, wal.ErrBroken) {
+	if _, err := j.Commit(true); !errors.Is(err, wal.ErrBroken) {
 		t.Fatalf("Commit: %v", err)
 	}
 	j.upkeep()
@@ -284,7 +283,7 @@ func TestDamage(t *testing.T) {
 	j, _, _ := open(t, d, 3)
 	for i := range uint64(60) {
 		record(j, i+1, [][]int{{0}, {1, 2}, {0, 1, 2}, {2}}[i%4])
-		if err := j.Commit(); err != nil {
+		if _, err := j.Commit(true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -357,7 +356,7 @@ func TestConcurrent(t *testing.T) {
 					for _, h := range held {
 						turns[h].Unlock()
 					}
-					if err := j.Commit(); err != nil {
+					if _, err := j.Commit(true); err != nil {
 						t.Error(err)
 					}
 				}
@@ -365,8 +364,7 @@ func TestConcurrent(t *testing.T) {
 		}
 		wg.Wait()
 		if life == 1 { // killed: what was committed is in the kernel's hands
-			close(j.stop)
-			<-j.done
+			j.halt()
 			for _, l := range j.logs {
 				l.Abandon()
 			}

@@ -63,7 +63,13 @@ func Open(o Options) (*Journal, Recovery, error) {
 			return nil, found, err
 		}
 	}
-	go j.keep()
+	j.rounds.asked = make(chan struct{}, 1)
+	j.rounds.changed = sync.NewCond(&j.rounds.mu)
+	var running sync.WaitGroup
+	running.Add(2)
+	go func() { defer running.Done(); j.keep() }()
+	go func() { defer running.Done(); j.sync() }()
+	go func() { running.Wait(); close(j.done) }()
 	return j, found, nil
 }
 

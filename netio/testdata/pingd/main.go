@@ -25,7 +25,8 @@ func (backend) NewLoop(int, func()) netio.Loop { return loop{} }
 type loop struct{}
 
 func (loop) Open(c *netio.Conn) (netio.Session, error) { return &session{c: c}, nil }
-func (loop) Commit() bool                              { return true }
+func (loop) Commit(bool) netio.Ticket                  { return netio.Now }
+func (loop) Committed(t netio.Ticket) netio.Ticket     { return t }
 func (loop) Woken()                                    {}
 func (loop) Tick(time.Time)                            {}
 
