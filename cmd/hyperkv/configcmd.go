@@ -40,26 +40,6 @@ func newConfigCommand() *cobra.Command {
 	return cmd
 }
 
-func newCheckCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "check FILE", Short: "Check a configuration file and list all its mistakes", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			// Only the file is looked at. ${VAR} in it still needs the environment,
-			// HYPERKV_* in the environment does not matter.
-			c, err := config.Load(config.Options{File: args[0], Environ: withoutSettings(configOptions(cmd.Flags(), false).Environ)})
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			for _, warning := range c.Warnings {
-				fmt.Fprintf(out, "%s: note: %s\n", args[0], warning)
-			}
-			_, err = fmt.Fprintf(out, "%s: ok\n", args[0])
-			return err
-		},
-	}
-}
-
 // withoutSettings leaves the variables that are settings out of an environment.
 func withoutSettings(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {

@@ -277,6 +277,23 @@ func TestDataDirectory(t *testing.T) {
 	if code == 0 || !strings.Contains(out, logs[0]+" is damaged at byte ") {
 		t.Errorf("with a damaged log: exit code %d, %s", code, out)
 	}
+	// check says the same, and what a repair would lose; after it the server starts.
+	if out, code := run(t, "check", dir); code == 0 || !strings.Contains(out, "--repair would cut it off there, and lose the ") {
+		t.Errorf("check: exit code %d, %s", code, out)
+	}
+	if out, code := run(t, "check", "--repair", dir); code != 0 || !strings.Contains(out, "it was cut off there") {
+		t.Errorf("check --repair: exit code %d, %s", code, out)
+	}
+	if out, code := run(t, "check", dir); code != 0 || !strings.HasSuffix(out, ": ok\n") {
+		t.Errorf("check after the repair: exit code %d, %s", code, out)
+	}
+	s = startDurable(t, dir, "always", 1)
+	c = dial(t, s.Network, s.Addr)
+	expect(t, c, "(integer) 100", "STRLEN", "key0")
+	expect(t, c, "(integer) 0", "EXISTS", "key99")
+	if out, code := run(t, "check", dir); code == 0 || !strings.Contains(out, "another process uses it") {
+		t.Errorf("check of a directory in use: exit code %d, %s", code, out)
+	}
 }
 
 // While the disk is full writes are refused and reads served; when there is room again,

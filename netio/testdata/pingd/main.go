@@ -13,10 +13,13 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"sync/atomic"
 	"time"
 
 	"hyperkv/netio"
 )
+
+var pings atomic.Uint64
 
 type backend struct{}
 
@@ -37,6 +40,7 @@ type session struct {
 
 func (s *session) Feed(data []byte) {
 	n := bytes.Count(data, []byte("*"))
+	pings.Add(uint64(n))
 	if bytes.Contains(data, []byte("CONFIG")) {
 		s.c.Write([]byte("-ERR unknown command\r\n"))
 		return
@@ -62,7 +66,7 @@ func main() {
 		runtime.GOMAXPROCS(*procs)
 	}
 	if *govern {
-		defer netio.GovernProcessors(runtime.GOMAXPROCS(0)).Stop()
+		defer netio.GovernProcessors(runtime.GOMAXPROCS(0), pings.Load, func(int) {}).Stop()
 	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
