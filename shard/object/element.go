@@ -85,6 +85,9 @@ func (e Element) Is(other Element) bool {
 	return string(e.text) == string(other.text)
 }
 
+// isText tells whether the element is no integer and has the given text.
+func (e Element) isText(text []byte) bool { return !e.isInt && string(e.text) == string(text) }
+
 // Compare orders elements by their texts, byte by byte.
 func (e Element) Compare(other Element) int {
 	if !e.isInt && !other.isInt {

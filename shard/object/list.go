@@ -3,6 +3,7 @@ package object
 import (
 	"encoding/binary"
 	"math"
+	"strconv"
 
 	"hyperkv/internal/invariant"
 	"hyperkv/resp"
@@ -13,11 +14,14 @@ import (
 //
 //	root  count 2 │ first 2 │ gap │ entries
 //	leaf           first 2 │ gap │ entries │ room to spare
+//	plain leaf     length 2 │ text, text …
 //
 // first is where the entries begin. In front of them is a gap, which an element
 // that is popped leaves behind and an element that is pushed takes again, so that
 // both ends are as cheap as each other. A leaf grows up to 4 KiB, at whichever end
-// the elements come; an element that is too long for that has a leaf to itself.
+// the elements come; an element that is too long for that has a leaf to itself. A leaf
+// that is full and whose elements are texts of one length becomes a plain one, which
+// has nothing but them; before it is changed it becomes an ordinary one again.
 //
 // It is a view: it is made for a command and forgotten with it. Owned by the
 // shard's turn.
@@ -81,25 +85,24 @@ func (l *ListView) save() {
 
 // pieces visits the entries from one number up to another, piece by piece: as a
 // few runs of whole entries, the last piece first if it goes back.
-func (l *ListView) pieces(from, to int, back bool, visit func(run []byte) (more bool)) {
+func (l *ListView) pieces(from, to int, back bool, visit func(r listRun) (more bool)) {
 	invariant.Assert(from >= 0 && to <= l.Len(), "a range beyond a list")
 	if from >= to {
 		return
 	}
 	if l.packed {
 		root := l.home.Root()
-		run, count := root[listFirst(root[2:]):], l.Len()
-		visit(run[entryAt(run, count, from):entryAt(run, count, to)])
+		visit(listRun{bytes: root[listFirst(root[2:]):]}.part(l.Len(), from, to))
 		return
 	}
 	if back {
 		c, at := l.tree.AtRank(to - 1)
 		for left := to - from; ; at = c.Count() - 1 {
-			run, n := l.run(c.Leaf()), min(at+1, left)
+			r, n := l.leafRun(c.Leaf()), min(at+1, left)
 			if left -= n; n < c.Count() {
-				run = run[entryAt(run, c.Count(), at+1-n):entryAt(run, c.Count(), at+1)]
+				r = r.part(c.Count(), at+1-n, at+1)
 			}
-			if !visit(run) || left == 0 {
+			if !visit(r) || left == 0 {
 				return
 			}
 			c.Prev()
@@ -107,11 +110,11 @@ func (l *ListView) pieces(from, to int, back bool, visit func(run []byte) (more 
 	}
 	c, at := l.tree.AtRank(from)
 	for left := to - from; ; at = 0 {
-		run, n := l.run(c.Leaf()), min(c.Count()-at, left)
+		r, n := l.leafRun(c.Leaf()), min(c.Count()-at, left)
 		if left -= n; n < c.Count() {
-			run = run[entryAt(run, c.Count(), at):entryAt(run, c.Count(), at+n)]
+			r = r.part(c.Count(), at, at+n)
 		}
-		if !visit(run) || left == 0 {
+		if !visit(r) || left == 0 {
 			return
 		}
 		c.Next()
@@ -125,8 +128,11 @@ func (l *ListView) Index(number int) Element {
 		run = l.home.Root()[l.rootAt(number):]
 	} else {
 		c, at := l.tree.AtRank(number)
-		run = l.run(c.Leaf())
-		run = run[entryAt(run, c.Count(), at):]
+		r := l.leafRun(c.Leaf())
+		if r.size > 0 {
+			return Element{text: r.bytes[at*r.size : (at+1)*r.size]}
+		}
+		run = r.bytes[entryAt(r.bytes, c.Count(), at):]
 	}
 	e, _ := Unpack(run)
 	return e
@@ -135,7 +141,16 @@ func (l *ListView) Index(number int) Element {
 // Each visits the elements from one number up to another, that one excluded, until
 // visit returns false.
 func (l *ListView) Each(from, to int, visit func(e Element) (more bool)) {
-	l.pieces(from, to, false, func(run []byte) bool {
+	l.pieces(from, to, false, func(r listRun) bool {
+		run := r.bytes
+		if r.size > 0 {
+			for ; len(run) > 0; run = run[r.size:] {
+				if !visit(Element{text: run[:r.size:r.size]}) {
+					return false
+				}
+			}
+			return true
+		}
 		for at := 0; at < len(run); at += entryLen(run[at:]) {
 			if e, _ := Unpack(run[at:]); !visit(e) {
 				return false
@@ -148,7 +163,12 @@ func (l *ListView) Each(from, to int, visit func(e Element) (more bool)) {
 // Reply answers the same elements as an array; if it goes back, the last first.
 func (l *ListView) Reply(w *resp.Writer, from, to int, back bool) {
 	w.Array(max(to-from, 0))
-	l.pieces(from, to, back, func(run []byte) bool {
+	l.pieces(from, to, back, func(r listRun) bool {
+		run := r.bytes
+		if r.size > 0 {
+			replyTexts(w, run, r.size, back)
+			return true
+		}
 		if back {
 			for end := len(run); end > 0; {
 				end = entryBefore(run, end)
@@ -160,6 +180,23 @@ func (l *ListView) Reply(w *resp.Writer, from, to int, back bool) {
 		replyEntries(w, run)
 		return true
 	})
+}
+
+// replyTexts answers the texts of a plain run.
+func replyTexts(w *resp.Writer, run []byte, size int, back bool) {
+	var space [8]byte
+	head := append(strconv.AppendInt(append(space[:0], '$'), int64(size), 10), '\r', '\n')
+	buf := w.Buf
+	for at := 0; at < len(run); at += size {
+		from := at
+		if back {
+			from = len(run) - size - at
+		}
+		buf = append(buf, head...)
+		buf = append(buf, run[from:from+size]...)
+		buf = append(buf, '\r', '\n')
+	}
+	w.Buf = buf
 }
 
 // replyEntries answers a run of entries. Most texts are short; doing these here
@@ -195,7 +232,17 @@ func (l *ListView) Find(e Element, from, to int, back bool, visit func(number in
 	needle := e.AppendPacked(short[:0])
 	if back {
 		number := to
-		l.pieces(from, to, true, func(run []byte) bool {
+		l.pieces(from, to, true, func(r listRun) bool {
+			run := r.bytes
+			if r.size > 0 {
+				for end := len(run); end > 0; end -= r.size {
+					number--
+					if e.isText(run[end-r.size:end]) && !visit(number) {
+						return false
+					}
+				}
+				return true
+			}
 			for end := len(run); end > 0; {
 				end = entryBefore(run, end)
 				number--
@@ -208,7 +255,17 @@ func (l *ListView) Find(e Element, from, to int, back bool, visit func(number in
 		return
 	}
 	number := from
-	l.pieces(from, to, false, func(run []byte) bool {
+	l.pieces(from, to, false, func(r listRun) bool {
+		run := r.bytes
+		if r.size > 0 {
+			for ; len(run) > 0; run = run[r.size:] {
+				if e.isText(run[:r.size]) && !visit(number) {
+					return false
+				}
+				number++
+			}
+			return true
+		}
 		for at := 0; at < len(run); at += entryLen(run[at:]) {
 			if entryIs(run[at:], needle) && !visit(number) {
 				return false
@@ -301,6 +358,14 @@ func (l *ListView) pop(front bool) {
 	if !l.packed {
 		var end edge
 		if ref := end.find(&l.tree, front); end.count(&l.tree) > 1 {
+			if l.leafRun(ref).size > 0 {
+				c := l.tree.Last()
+				if front {
+					c = l.tree.First()
+				}
+				l.unfold(&c)
+				ref = c.Leaf()
+			}
 			l.cut(ref, front)
 			end.add(&l.tree, -1)
 			l.save()
@@ -373,6 +438,7 @@ func (l *ListView) Remove(from, n int) {
 			l.drop(&c)
 			continue
 		}
+		l.unfold(&c)
 		run := l.run(c.Leaf())
 		begin, end := entryAt(run, c.Count(), at), entryAt(run, c.Count(), at+k)
 		l.open(&c, begin, end-begin, 0)
@@ -415,9 +481,16 @@ func (l *ListView) RemoveEqual(e Element, limit int, back bool) (removed int) {
 	}
 	for removed < limit && from < l.tree.Len() {
 		c, at := l.tree.AtRank(from)
+		before := c.Rank()
+		if r := l.leafRun(c.Leaf()); r.size > 0 {
+			if !r.has(e, at) {
+				from = before + c.Count()
+				continue
+			}
+			l.unfold(&c)
+		}
 		run := l.run(c.Leaf())
 		at = entryAt(run, c.Count(), at)
-		before := c.Rank()
 		kept, gone := filterEntries(run[at:], e, limit-removed)
 		removed += gone
 		from = before + c.Count() - gone

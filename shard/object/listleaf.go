@@ -3,6 +3,7 @@ package object
 import (
 	"encoding/binary"
 
+	"hyperkv/internal/invariant"
 	"hyperkv/shard/ds"
 )
 
@@ -72,10 +73,156 @@ func (l *ListView) closeGap(at, n int) []byte {
 	return root[at-by : at-by+n]
 }
 
-// run is the entries of a leaf.
+// run is the entries of a leaf, which is not plain.
 func (l *ListView) run(ref ds.Ref) []byte {
 	leaf := l.tree.Leaf(ref)
+	invariant.Assert(plainSize(leaf) == 0, "a plain leaf is taken for another")
 	return leaf[listFirst(leaf):]
+}
+
+// A listRun is some elements of a list that stand behind each other, borrowed: entries,
+// or, if size is not 0, texts that are all size long.
+type listRun struct {
+	bytes []byte
+	size  int
+}
+
+func (l *ListView) leafRun(ref ds.Ref) listRun {
+	leaf := l.tree.Leaf(ref)
+	if size := plainSize(leaf); size > 0 {
+		return listRun{leaf[listLeafHeader:], size}
+	}
+	return listRun{leaf[listFirst(leaf):], 0}
+}
+
+// part is the elements of a run of count from one number up to another.
+func (r listRun) part(count, from, to int) listRun {
+	if r.size > 0 {
+		return listRun{r.bytes[from*r.size : to*r.size], r.size}
+	}
+	return listRun{r.bytes[entryAt(r.bytes, count, from):entryAt(r.bytes, count, to)], 0}
+}
+
+// has tells whether a plain run has e from a number on.
+func (r listRun) has(e Element, from int) bool {
+	for at := from * r.size; at < len(r.bytes); at += r.size {
+		if e.isText(r.bytes[at : at+r.size]) {
+			return true
+		}
+	}
+	return false
+}
+
+// entriesBytes is how long a run of count is as entries.
+func (r listRun) entriesBytes(count int) int {
+	if r.size > 0 {
+		return count * (r.size + 2)
+	}
+	return len(r.bytes)
+}
+
+// appendEntries appends the run as entries.
+func (r listRun) appendEntries(dst []byte) []byte {
+	if r.size == 0 {
+		return append(dst, r.bytes...)
+	}
+	for run := r.bytes; len(run) > 0; run = run[r.size:] {
+		dst = append(dst, pack6BitText|byte(r.size))
+		dst = append(dst, run[:r.size]...)
+		dst = append(dst, byte(r.size+1))
+	}
+	return dst
+}
+
+const (
+	// plainLeaf is set in the header of a plain leaf, beside the length of its texts.
+	plainLeaf = 1 << 15
+	// plainMin is how many elements a leaf must have to become a plain one.
+	plainMin = 8
+)
+
+// plainSize is how long the texts of a plain leaf are, 0 if the leaf is not one.
+func plainSize(leaf []byte) int {
+	if h := binary.LittleEndian.Uint16(leaf); h&plainLeaf != 0 {
+		return int(h &^ plainLeaf)
+	}
+	return 0
+}
+
+// evenSize is how long the texts are, if all count entries of a run are short texts of
+// one length, and otherwise 0.
+func evenSize(run []byte, count int) int {
+	head := run[0]
+	size := int(head &^ pack6BitText)
+	if head <= pack6BitText || head >= pack13BitInt || count < plainMin || len(run) != count*(size+2) {
+		return 0
+	}
+	for at := 0; at < len(run); at += size + 2 {
+		if run[at] != head {
+			return 0
+		}
+	}
+	return size
+}
+
+// seal takes from a leaf that is full, at one end, what it does not need. A leaf that
+// becomes plain may leave some elements at that end to another, which the cursor is
+// moved to then: so many that it fills its memory.
+func (l *ListView) seal(c *Cursor, front bool) (another bool) {
+	t, old, count := &l.tree, c.Leaf(), c.Count()
+	run := l.run(old)
+	size := evenSize(run, count)
+	if size == 0 {
+		if exact := ds.SlotBytes(leafHeader + listLeafHeader + len(run)); exact < t.arena.Room(old) {
+			l.move(c, 0, false)
+		}
+		return false
+	}
+	kept := count
+	bytesOf := func(n int) int { return ds.SlotBytes(leafHeader + listLeafHeader + n*size) }
+	for n := count - 1; n >= count-count/16; n-- {
+		if bytesOf(n)*kept < bytesOf(kept)*n {
+			kept = n
+		}
+	}
+	from, rest := 0, run[kept*(size+2):]
+	if front {
+		from = count - kept
+		rest = run[:from*(size+2)]
+	}
+	ref := t.NewLeaf(listLeafHeader+kept*size, 0)
+	leaf := t.Leaf(ref)
+	binary.LittleEndian.PutUint16(leaf, plainLeaf|uint16(size))
+	for i := range kept {
+		copy(leaf[listLeafHeader+i*size:], run[(from+i)*(size+2)+1:][:size])
+	}
+	c.Set(ref, Key{}, kept)
+	if len(rest) > 0 {
+		other := l.newLeaf(rest, nil, nil, listSpareMin(len(rest)), front)
+		if front {
+			l.insertBefore(c, other, count-kept)
+			c.Prev()
+		} else {
+			c.InsertAfter(other, Key{}, count-kept)
+		}
+	}
+	t.FreeLeaf(old)
+	return len(rest) > 0
+}
+
+// unfold makes an ordinary leaf of the cursor's, if that is plain. It fits: it was one.
+func (l *ListView) unfold(c *Cursor) {
+	r := l.leafRun(c.Leaf())
+	if r.size == 0 {
+		return
+	}
+	t, old, count := &l.tree, c.Leaf(), c.Count()
+	ref := t.NewLeaf(listLeafHeader+r.entriesBytes(count), 0)
+	leaf := t.Leaf(ref)
+	setListFirst(leaf, listLeafHeader)
+	r.appendEntries(leaf[:listLeafHeader])
+	c.Set(ref, Key{}, count)
+	t.FreeLeaf(old)
 }
 
 // room is how many bytes a leaf can hold where it is, its header included.
@@ -128,6 +275,9 @@ func (p *edge) add(t *Tree, delta int) {
 // fits tells whether a leaf has room for size more bytes at one end as it is.
 func (l *ListView) fits(ref ds.Ref, size int, front bool) bool {
 	leaf := l.tree.Leaf(ref)
+	if plainSize(leaf) > 0 {
+		return false
+	}
 	begin, end := listFirst(leaf), len(leaf)
 	if front {
 		return begin-size >= listLeafHeader && end-begin+size <= listLeafMax
@@ -204,18 +354,23 @@ func (l *ListView) insertBefore(c *Cursor, leaf ds.Ref, count int) {
 	c.InsertAfter(old, Key{}, n)
 }
 
-// openEnd returns size more bytes at one end of the cursor's leaf, or nil if they
-// do not fit; what the leaf has to spare is given back then.
+// openEnd returns size more bytes at one end of the cursor's leaf, or of another there
+// that the cursor is moved to, or nil if they do not fit; what the leaf has to spare is
+// given back then.
 func (l *ListView) openEnd(c *Cursor, size int, front bool) []byte {
-	t := &l.tree
-	leaf := t.Leaf(c.Leaf())
-	begin, end := listFirst(leaf), len(leaf)
-	if need := end - begin + size; need > listLeafMax {
-		if exact := ds.SlotBytes(leafHeader + listLeafHeader + end - begin); exact < t.arena.Room(c.Leaf()) {
-			l.move(c, 0, false)
-		}
+	leaf := l.tree.Leaf(c.Leaf())
+	if plainSize(leaf) > 0 {
 		return nil
-	} else if !l.fits(c.Leaf(), size, front) {
+	}
+	begin, end := listFirst(leaf), len(leaf)
+	need := end - begin + size
+	if need > listLeafMax {
+		if size > listLeafMax/2 || !l.seal(c, front) {
+			return nil
+		}
+		need = len(l.run(c.Leaf())) + size
+	}
+	if !l.fits(c.Leaf(), size, front) {
 		l.move(c, l.spare(need)+size, front)
 	}
 	return l.extend(c.Leaf(), size, front)
@@ -252,6 +407,7 @@ func (l *ListView) open(c *Cursor, at, old, fresh int) []byte {
 // replace puts e in the place of old entries, one or none, from the one with the
 // given number in the cursor's leaf on.
 func (l *ListView) replace(c *Cursor, number, old int, e Element) {
+	l.unfold(c)
 	t := &l.tree
 	run, count := l.run(c.Leaf()), c.Count()
 	at := entryAt(run, count, number)
@@ -335,6 +491,9 @@ func (l *ListView) tidy(c *Cursor) {
 
 // join makes one leaf of two neighbours, unless it would be too full.
 func (l *ListView) join(left, right *Cursor) bool {
+	if l.leafRun(left.Leaf()).size > 0 || l.leafRun(right.Leaf()).size > 0 {
+		return false // a plain leaf is full
+	}
 	a, b := l.run(left.Leaf()), l.run(right.Leaf())
 	if len(a)+len(b) > listLeafMax*3/4 {
 		return false
@@ -442,7 +601,7 @@ func (l *ListView) shrink() {
 	}
 	content := 0
 	for c := l.tree.First(); ; {
-		content += len(l.run(c.Leaf()))
+		content += l.leafRun(c.Leaf()).entriesBytes(c.Count())
 		if content+listpackHeader > bytes {
 			return
 		}
@@ -454,8 +613,8 @@ func (l *ListView) shrink() {
 	root := make([]byte, listRootHeader, listRootHeader+content)
 	binary.LittleEndian.PutUint16(root, uint16(total))
 	setListFirst(root[2:], listRootHeader)
-	l.pieces(0, total, false, func(run []byte) bool {
-		root = append(root, run...)
+	l.pieces(0, total, false, func(r listRun) bool {
+		root = r.appendEntries(root)
 		return true
 	})
 	l.tree.FreeSome(total)
