@@ -76,6 +76,16 @@ func spop(c *shard.Call) error {
 		c.Effect(wordDel, key)
 		return nil
 	}
+	if count == 1 {
+		var gone []byte
+		s.TakeAt(below(c, size), func(e object.Element) {
+			e.Reply(c.Reply)
+			gone = c.Word(e.Append)
+		})
+		c.Event(shard.EventSet, "spop", key)
+		c.Effect(wordSRem, key, gone)
+		return nil
+	}
 	ranks := choose(c, int(count), size)
 	// The members are answered, and copied for the effect, before they go.
 	gone := make([]byte, 0, 16*len(ranks))

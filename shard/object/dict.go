@@ -587,13 +587,19 @@ func (d *dict) firstDue(now int64) (it dictItem, ok bool) {
 
 // at is the member of the given rank in the order of hashes, borrowed.
 func (d *dict) at(rank int) (member, value Element, deadline int64) {
-	c, offset := d.members.AtRank(rank)
-	p := d.members.Leaf(c.Leaf())
-	for ; offset > 0; offset-- {
-		p = p[d.itemLen(p):]
-	}
-	it, _ := d.unpack(p)
+	c, at := d.place(rank)
+	it, _ := d.unpack(d.members.Leaf(c.Leaf())[at:])
 	return it.member, it.value, it.deadline
+}
+
+// place is where the member of the given rank is: its leaf, and its offset there.
+func (d *dict) place(rank int) (c Cursor, at int) {
+	c, offset := d.members.AtRank(rank)
+	leaf := d.members.Leaf(c.Leaf())
+	for ; offset > 0; offset-- {
+		at += d.itemLen(leaf[at:])
+	}
+	return c, at
 }
 
 // each visits all members in the order of hashes until visit says false.

@@ -6,12 +6,7 @@ package object
 func (d *dict) removeAt(places []int) {
 	if len(places) < d.len()/rebuildShare {
 		for i := len(places) - 1; i >= 0; i-- {
-			c, offset := d.members.AtRank(places[i])
-			leaf := d.members.Leaf(c.Leaf())
-			at := 0
-			for ; offset > 0; offset-- {
-				at += d.itemLen(leaf[at:])
-			}
+			c, at := d.place(places[i])
 			d.cut(&c, at)
 		}
 		return

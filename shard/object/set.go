@@ -436,6 +436,22 @@ func (s *SetView) EachAt(ranks []int, visit func(e Element)) {
 // one by one.
 const eachAtShare = 16
 
+// TakeAt visits the member of the given rank and takes it out.
+func (s *SetView) TakeAt(rank int, visit func(e Element)) {
+	if s.home.Encoding() != Hashtable || s.expired() > 0 {
+		visit(s.At(rank))
+		s.RemoveAt([]int{rank})
+		return
+	}
+	d := &s.dict
+	c, at := d.place(rank)
+	it, _ := d.unpack(d.members.Leaf(c.Leaf())[at:])
+	visit(it.member)
+	s.home.Change()
+	d.cut(&c, at)
+	s.changed()
+}
+
 // RemoveAt takes out the members of the given ranks, which ascend; at least one.
 func (s *SetView) RemoveAt(ranks []int) {
 	s.home.Change()
