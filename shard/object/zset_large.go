@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"hyperkv/internal/invariant"
 	"hyperkv/shard/ds"
 )
 
@@ -248,8 +249,16 @@ func (t *Tree) rememberAt(c *Cursor, at int, hash uint32, bits uint64) {
 // forget removes an item, which is there, from the tree by member.
 func (t *Tree) forget(hash uint32, bits uint64) {
 	key := Key{uint64(hash), bits}
-	c := t.Seek(key, nil)
-	t.cut(&c, searchMember(t.Leaf(c.Leaf()), key), memberItem, 1, &zsetByMember)
+	c := t.seekHash(key.Hi)
+	leaf := t.Leaf(c.Leaf())
+	at := searchMember(leaf, key)
+	for at == len(leaf) { // others with the hash come before
+		more := c.Next()
+		invariant.Assert(more, "a member's score is not in the tree by member")
+		leaf = t.Leaf(c.Leaf())
+		at = searchMember(leaf, key)
+	}
+	t.cut(&c, at, memberItem, 1, &zsetByMember)
 }
 
 // rescore changes the score of a found member's item in the tree by member where
