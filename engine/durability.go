@@ -1,9 +1,10 @@
 package engine
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"runtime"
-	"strconv"
 
 	"hyperkv/internal/clock"
 	"hyperkv/resp"
@@ -54,34 +55,33 @@ func (e *Engine) RefuseWrites(err error) {
 // It belongs to one goroutine; several may work at once.
 type Replayer struct {
 	e      *Engine
-	client *Client      // for what concerns more than one shard
-	home   *shard.Shard // where everything else happens, if the shards are those of then
+	home   *shard.Shard // what its own effects concern, if the shards are those of then
 	index  int          // of the shard that recorded it
 	shards int          // how many there were
+
+	call   shard.Call // for what concerns more than one shard
+	txn    shard.Transaction
+	over   chan struct{} // txn is
 	caller shard.Client
 	w      resp.Writer
 }
 
 // NewReplayer makes a Replayer for what a shard has recorded when there were so many.
-func (e *Engine) NewReplayer(index, shards int) (*Replayer, error) {
-	client, err := e.NewClient()
-	if err != nil {
-		return nil, err
-	}
-	r := &Replayer{e: e, client: client, index: index, shards: shards, w: resp.Writer{Proto: 2}}
+func (e *Engine) NewReplayer(index, shards int) *Replayer {
+	r := &Replayer{e: e, index: index, shards: shards, over: make(chan struct{}, 1), w: resp.Writer{Proto: 2}}
 	if shards == len(e.Shards.Shards) {
 		r.home = e.Shards.Shards[index]
 	}
-	return r, nil
+	r.txn.Shards = e.Shards.Shards
+	r.txn.Done = func() { r.over <- struct{}{} }
+	return r
 }
 
-// Close ends it.
-func (r *Replayer) Close() { _ = r.client.Close() }
-
-// Play repeats one effect; shared says that it was recorded as one of several shards.
+// Play repeats one effect; shared says that it was recorded as one of several shards. No
+// limit of the server's refuses it.
 func (r *Replayer) Play(database int, args [][]byte, shared bool) error {
 	if len(args) == 0 {
-		return fmt.Errorf("an effect without a command")
+		return errors.New("an effect without a command")
 	}
 	c, err := resolve(r.e.Table.Lookup(args[0]), args)
 	if err != nil {
@@ -92,23 +92,30 @@ func (r *Replayer) Play(database int, args [][]byte, shared bool) error {
 	}
 	switch {
 	case r.home != nil && !shared:
-		return r.playHere(c, database, args)
+		for !r.home.Enter() {
+			runtime.Gosched() // its keeper is at work
+		}
+		defer r.home.Exit()
+		return r.run(r.home.Call(), c, database, args)
 	case !shared && c.Scope == ScopeAll:
 		return r.clear(c, database)
 	}
-	if err := r.do([]byte("SELECT"), strconv.AppendInt(nil, int64(database), 10)); err != nil {
-		return err
-	}
-	return r.do(args...)
+	r.everywhere(func() { err = r.run(&r.call, c, database, args) })
+	return err
 }
 
-// playHere runs a command on the shard that has recorded it.
-func (r *Replayer) playHere(c *Command, database int, args [][]byte) error {
-	for !r.home.Enter() {
-		runtime.Gosched() // its keeper is at work
+// everywhere runs f with the turns of all shards, to which r.call is bound.
+func (r *Replayer) everywhere(f func()) {
+	r.txn.Body = func() {
+		r.call.Bind(r.e.Shards, r.txn.Shards...)
+		f()
 	}
-	defer r.home.Exit()
-	call := r.home.Call()
+	r.e.Shards.Submit(&r.txn)
+	<-r.over
+}
+
+// run runs a command with a call whose shards' turns are held.
+func (r *Replayer) run(call *shard.Call, c *Command, database int, args [][]byte) error {
 	r.w.Buf = r.w.Buf[:0]
 	call.BeginClient(&r.caller, &r.w)
 	call.Begin(database, args)
@@ -117,17 +124,6 @@ func (r *Replayer) playHere(c *Command, database int, args [][]byte) error {
 	call.EndClient()
 	if reply := r.w.Buf; len(reply) > 0 && reply[0] == '-' {
 		return fmt.Errorf("%.64q: %.200q", args[0], reply[1:])
-	}
-	return nil
-}
-
-func (r *Replayer) do(args ...[]byte) error {
-	v, err := r.client.DoBytes(args...)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		return fmt.Errorf("%.64q: %w", args[0], err)
 	}
 	return nil
 }
@@ -143,22 +139,21 @@ func (r *Replayer) clear(c *Command, database int) error {
 	default:
 		return fmt.Errorf("%q cannot be repeated on other shards", c.fullName)
 	}
-	for number := from; number < to; number++ {
-		if err := r.do([]byte("SELECT"), strconv.AppendInt(nil, int64(number), 10)); err != nil {
-			return err
-		}
-		v, err := r.client.Do("KEYS", "*")
-		if err != nil {
-			return err
-		}
-		for _, e := range v.Elems {
-			key := []byte(e.Text())
-			if shard.IndexAmong(shard.RouteHash(key, shard.Hash(key)), r.shards) == r.index {
-				if err := r.do([]byte("DEL"), key); err != nil {
-					return err
+	r.everywhere(func() {
+		r.call.BeginClient(&r.caller, &r.w)
+		for number := from; number < to; number++ {
+			db := r.call.DBAt(number)
+			var keys [][]byte
+			db.EachKey(func(key []byte) {
+				if shard.IndexAmong(shard.RouteHash(key, shard.Hash(key)), r.shards) == r.index {
+					keys = append(keys, bytes.Clone(key))
 				}
+			})
+			r.call.Begin(number, nil)
+			for _, key := range keys {
+				db.Delete(key, db.Peek(key))
 			}
 		}
-	}
+	})
 	return nil
 }

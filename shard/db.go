@@ -173,6 +173,12 @@ func (d DB) Each(visit func(e keyspace.Entry)) {
 	}
 }
 
+// EachKey visits every live key of the call's shards, which is borrowed. visit must not
+// mutate.
+func (d DB) EachKey(visit func(key []byte)) {
+	d.Each(func(e keyspace.Entry) { visit(e.Key()) })
+}
+
 // EachOf visits every live key of one shard of the call.
 func (d DB) EachOf(s *Shard, visit func(e keyspace.Entry)) {
 	db := s.databases[d.Number]

@@ -64,7 +64,7 @@ func (d *durability) start(e *engine.Engine, cfg *config.Config) error {
 	began := time.Now()
 	j, found, err := journal.Open(journal.Options{
 		Disk: disk.OS{}, Dir: dir, Shards: len(e.Shards.Shards), Policy: policies[e.Params.String("appendfsync")], Log: d.log,
-		Player:    func(log, shards int) journal.Player { return &player{e: e, log: log, shards: shards} },
+		Player:    func(log, shards int) journal.Player { return player{e.NewReplayer(log, shards)} },
 		Committed: d.committed,
 	})
 	if err != nil {
@@ -204,32 +204,16 @@ func (d *durability) close() error {
 }
 
 // player repeats the log of a shard.
-type player struct {
-	e           *engine.Engine
-	log, shards int
-	replayer    *engine.Replayer
-}
+type player struct{ *engine.Replayer }
 
 // Play implements journal.Player.
-func (p *player) Play(effects []journal.Effect, shared bool) (err error) {
-	if p.replayer == nil {
-		if p.replayer, err = p.e.NewReplayer(p.log, p.shards); err != nil {
-			return err
-		}
-	}
+func (p player) Play(effects []journal.Effect, shared bool) error {
 	for i := range effects {
-		if err := p.replayer.Play(effects[i].Database, effects[i].Args, shared); err != nil {
+		if err := p.Replayer.Play(effects[i].Database, effects[i].Args, shared); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// Close implements journal.Player.
-func (p *player) Close() {
-	if p.replayer != nil {
-		p.replayer.Close()
-	}
 }
 
 var errInUse = errors.New("another process uses it")

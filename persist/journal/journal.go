@@ -47,7 +47,6 @@ type Player interface {
 	// Play repeats a unit. shared says that it is one of several shards, and not only
 	// of the player's. The effects are borrowed.
 	Play(effects []Effect, shared bool) error
-	Close()
 }
 
 // A Journal is the logs of all shards. Record belongs to the holders of the turns of the
@@ -106,8 +105,28 @@ var start = time.Now()
 func since() int64 { return int64(time.Since(start)) }
 
 // Record writes what happened at once on some shards, all of whose turns are held:
-// count effects, which effect returns one by one. It only copies; see Commit.
+// count effects, which effect returns one by one. It only copies; see Commit. What is
+// longer than unitBytesMax becomes several units.
 func (j *Journal) Record(shards []int, count int, effect func(i int) (database int, args [][]byte)) {
+	from := 0
+	for size, i := 0, 0; i < count && count > 1; i++ {
+		_, args := effect(i)
+		for _, arg := range args {
+			size += len(arg)
+		}
+		if size > unitBytesMax && i > from {
+			j.record(shards, from, i, effect)
+			from, size = i, 0
+		}
+	}
+	j.record(shards, from, count, effect)
+}
+
+// unitBytesMax bounds a unit of more than one effect.
+const unitBytesMax = 1 << 30
+
+// record writes the effects from one number up to another.
+func (j *Journal) record(shards []int, from, to int, effect func(i int) (database int, args [][]byte)) {
 	home := j.logs[shards[0]]
 	p := home.scratch[:0]
 	if len(shards) > 1 {
@@ -117,10 +136,16 @@ func (j *Journal) Record(shards []int, count int, effect func(i int) (database i
 		}
 		p = appendShared(p, j.units.Add(1), home.places)
 	}
-	p = binary.AppendUvarint(p, uint64(count))
-	for i := range count {
+	head := len(p)
+	p = binary.AppendUvarint(p, uint64(to-from))
+	for i := from; i < to; i++ {
 		database, args := effect(i)
 		p = appendEffect(p, database, args)
+	}
+	if len(p) > wal.PayloadMax {
+		// What cannot be written must not be acknowledged, nor anything behind it.
+		_ = j.fail(fmt.Errorf("%w: an effect of %d bytes", wal.ErrBroken, len(p)))
+		p = append(p[:head], 0)
 	}
 	if len(shards) == 1 {
 		home.Append(kindUnit, 0, p)

@@ -51,8 +51,6 @@ func (p *worldPlayer) Play(effects []Effect, shared bool) error {
 	return nil
 }
 
-func (p *worldPlayer) Close() {}
-
 func text(number uint64) string { return strings.Repeat("x", int(number*number%300)) }
 
 // record records a unit on some shards.

@@ -120,7 +120,6 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 	var mu sync.Mutex
 	err = each(g.Shards, func(i int) error {
 		p := &part{log: i, meet: meet, player: j.o.Player(i, g.Shards)}
-		defer p.player.Close()
 		var read wal.Recovery
 		var err error
 		if open {
