@@ -19,7 +19,6 @@ type Durability struct {
 
 // DurabilityState is how that is at the moment.
 type DurabilityState struct {
-	Policy  string // as aof_fsync_policy has it
 	Failed  error  // why nothing can be kept, nil when it can
 	Bytes   int64  // on disk, about
 	Delayed uint64 // how often writes have waited for the disk

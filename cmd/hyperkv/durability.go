@@ -31,7 +31,7 @@ type durability struct {
 	journal atomic.Pointer[journal.Journal] // nil until everything was recovered
 	loops   atomic.Pointer[[]*loop]         // those that may wait for the journal
 	unlock  func()
-	// exit ends the process at once: see Commit.
+	// exit ends the process at once: see failed.
 	exit func(code int)
 
 	changed chan struct{} // the journal has failed
@@ -94,7 +94,7 @@ func (d *durability) start(e *engine.Engine, cfg *config.Config) error {
 	})
 	e.SetDurability(engine.Durability{State: func() engine.DurabilityState {
 		return engine.DurabilityState{
-			Policy: e.Params.String("appendfsync"), Failed: j.Failed(), Bytes: j.Bytes(), Delayed: j.Delayed(),
+			Failed: j.Failed(), Bytes: j.Bytes(), Delayed: j.Delayed(),
 		}
 	}})
 	go d.watch(j)

@@ -10,10 +10,9 @@
 //
 // The log is a sequence of records with consecutive numbers (LSN), from 1. It lies in
 // segments, files that are reserved before they are used, named for the first record
-// they hold. A new segment is begun when the one before is full, and that is synced
-// first; so all but the last are known to be complete.
+// they hold. A new segment is begun when the one before is full; the next Sync is of both.
 //
-// After a crash the last segment may end in anything. What was synced is known from
+// After a crash what was not synced may be anything, and end in any segment. What was synced is known from
 // marks: a record that says up to where the log was durable when it was written. A bad
 // record behind the last mark is the torn end of what nobody was promised; it is cut.
 // One before it is damage, and Open refuses with the place. Stale bytes cannot pass

@@ -121,21 +121,12 @@ func (l *Log) Written() uint64 { return l.written.Load() }
 // Durable is the LSN up to which the log survives a loss of power.
 func (l *Log) Durable() uint64 { return l.durable.Load() }
 
-// Pending is how many bytes were appended and not yet taken by Write.
-func (l *Log) Pending() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.buffer)
-}
-
 // Append adds a record and returns its LSN. It only copies: see Write and Sync. The
 // payload, which is the parts in their order, has at least one byte.
 func (l *Log) Append(kind Kind, group uint16, parts ...[]byte) (lsn uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if durable := l.durable.Load(); durable > l.marked {
-		l.mark(durable)
-	}
+	l.markNews()
 	return l.append(kind, group, parts...)
 }
 
@@ -143,9 +134,7 @@ func (l *Log) Append(kind Kind, group uint16, parts ...[]byte) (lsn uint64) {
 func (l *Log) Next() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if durable := l.durable.Load(); durable > l.marked {
-		l.mark(durable)
-	}
+	l.markNews()
 	return l.next
 }
 
@@ -179,6 +168,13 @@ func (l *Log) append(kind Kind, group uint16, parts ...[]byte) (lsn uint64) {
 	l.position += len(l.buffer) - from
 	l.appended.Store(lsn)
 	return lsn
+}
+
+// markNews records up to where the log is durable, unless it says so already.
+func (l *Log) markNews() {
+	if durable := l.durable.Load(); durable > l.marked {
+		l.mark(durable)
+	}
 }
 
 // mark records up to where the log is durable.
