@@ -84,7 +84,8 @@ func TestMemoryComesBack(t *testing.T) {
 		t.Error("compaction found more to do after it was done")
 	}
 	d.Close()
-	eventually(t, func() bool { return ds.MappedBytes() == mapped })
+	// What an earlier test left may have gone back meanwhile as well.
+	eventually(t, func() bool { return ds.MappedBytes() <= mapped })
 }
 
 // TestCloseLeavesNothing drops full databases, also from other goroutines.
@@ -104,7 +105,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	for range 4 {
 		<-done
 	}
-	eventually(t, func() bool { return ds.MappedBytes() == mapped })
+	eventually(t, func() bool { return ds.MappedBytes() <= mapped })
 	debug.FreeOSMemory()
 	if now := residentBytes(); !underRace && now > resident+8<<20 {
 		t.Errorf("%d bytes more are resident than before", now-resident)
