@@ -61,7 +61,7 @@ func (p *pattern) find(c *shard.Call, element, key []byte) (f finding, room []by
 	key = append(append(append(key[:0], p.before...), element...), p.after...)
 	if p.field != nil {
 		v, err := c.DB.Open(key, object.Hash)
-		if err != nil || v == nil {
+		if err != nil || v == nil || c.DB.ExpireDueMembers(v) {
 			return finding{}, key
 		}
 		hash := object.HashOf(v, c.Limits(), c.Now)

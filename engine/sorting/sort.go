@@ -150,7 +150,11 @@ func (s *sorter) load(key []byte) error {
 			// A set has no order that a list could keep, so it gets one.
 			o.unsorted, o.alpha, o.by = false, true, nil
 		}
-		set := object.SetOf(s.c.DB.OpenEntry(key, e), limits, s.c.Now)
+		v := s.c.DB.OpenEntry(key, e)
+		if s.c.DB.ExpireDueMembers(v) {
+			return nil
+		}
+		set := object.SetOf(v, limits, s.c.Now)
 		s.from, s.count = o.limits(set.Len())
 		set.Each(add)
 	default:

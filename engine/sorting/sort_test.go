@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hyperkv/engine/hashes"
 	"hyperkv/engine/keys"
@@ -12,6 +13,7 @@ import (
 	"hyperkv/engine/streams"
 	texts "hyperkv/engine/strings"
 	"hyperkv/engine/zsets"
+	"hyperkv/internal/clock"
 	"hyperkv/internal/familykit"
 	"hyperkv/internal/testkit"
 )
@@ -73,4 +75,34 @@ func TestRouting(t *testing.T) {
 	f("SORT a BY w_* BY nosort", []int{1}, false)
 	f("SORT a GET w_*->f STORE b", []int{1, 5}, true)
 	f("SORT a GET w_* what", []int{1}, false)
+}
+
+// What has expired of a collection is recorded as gone before what was made of the rest: a
+// replay sees it alive until then.
+func TestEffectsOfExpiredMembers(t *testing.T) {
+	now := clock.NewManual(1_000_000)
+	h := handlers(t, familykit.Options{Record: true, Clock: now})
+	h.Set.ActiveExpiry.Store(false)
+	c := h.Client(t)
+	f := func(command string, want ...string) {
+		t.Helper()
+		c.Must("DEL", "set", "h_1", "to")
+		c.Line("SADDEX set MEMBERS 2 1 2")
+		c.Line("SADDEX set PX 10 MEMBERS 1 3")
+		c.Line("HSET h_1 field 1 other 2")
+		c.Line("HPEXPIRE h_1 10 FIELDS 1 field")
+		now.Advance(20 * time.Millisecond)
+		h.Take()
+		if _, err := c.Do(strings.Fields(command)...); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.Take().Effects; !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", command, got, want)
+		}
+	}
+	f("SORT set STORE to", "SREM set 3", "SORT set STORE to")
+	f("SORT set BY nosort GET h_*->field STORE to", "SREM set 3", "HDEL h_1 field", "SORT set BY nosort GET h_*->field STORE to")
+	f("ZUNIONSTORE to 1 set", "SREM set 3", "ZUNIONSTORE to 1 set")
+	f("ZINTERSTORE to 2 set set", "SREM set 3", "ZINTERSTORE to 2 set set")
+	f("ZDIFFSTORE to 1 set", "SREM set 3", "ZDIFFSTORE to 1 set")
 }

@@ -22,13 +22,19 @@ type scored interface {
 	score(member []byte) (score float64, ok bool)
 }
 
-// openInputs finds the inputs under some keys.
+// openInputs finds the inputs under some keys. What has expired of them is removed first, so
+// that a replay, which may see it as alive, has been told.
 func openInputs(c *shard.Call, keys [][]byte) ([]input, error) {
+	for _, key := range keys {
+		if e := c.DB.Lookup(key); e.Exists() && e.Type() == object.Set {
+			c.DB.ExpireDueMembers(c.DB.OpenEntry(key, e))
+		}
+	}
 	inputs := make([]input, len(keys))
 	for i, key := range keys {
 		in := &inputs[i]
 		in.key, in.weight = key, 1
-		e := c.DB.Lookup(key)
+		e := c.DB.Peek(key)
 		if !e.Exists() {
 			continue
 		}
