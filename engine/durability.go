@@ -58,21 +58,17 @@ type Replayer struct {
 	index  int          // of the shard that recorded it
 	shards int          // how many there were
 
-	call   shard.Call // for what concerns more than one shard
-	txn    shard.Transaction
-	over   chan struct{} // txn is
+	all    *shard.Exclusive // for what concerns more than one shard
 	caller shard.Client
 	w      resp.Writer
 }
 
 // NewReplayer makes a Replayer for what a shard has recorded when there were so many.
 func (e *Engine) NewReplayer(index, shards int) *Replayer {
-	r := &Replayer{e: e, index: index, shards: shards, over: make(chan struct{}, 1), w: resp.Writer{Proto: 2}}
+	r := &Replayer{e: e, index: index, shards: shards, all: e.Shards.NewExclusive(), w: resp.Writer{Proto: 2}}
 	if shards == len(e.Shards.Shards) {
 		r.home = e.Shards.Shards[index]
 	}
-	r.txn.Shards = e.Shards.Shards
-	r.txn.Done = func() { r.over <- struct{}{} }
 	return r
 }
 
@@ -99,18 +95,8 @@ func (r *Replayer) Play(database int, args [][]byte, shared bool) error {
 	case !shared && c.Scope == ScopeAll:
 		return r.clear(c, database)
 	}
-	r.everywhere(func() { err = r.run(&r.call, c, database, args) })
+	r.all.Run(false, func(call *shard.Call) { err = r.run(call, c, database, args) })
 	return err
-}
-
-// everywhere runs f with the turns of all shards, to which r.call is bound.
-func (r *Replayer) everywhere(f func()) {
-	r.txn.Body = func() {
-		r.call.Bind(r.e.Shards, r.txn.Shards...)
-		f()
-	}
-	r.e.Shards.Submit(&r.txn)
-	<-r.over
 }
 
 // run runs a command with a call whose shards' turns are held.
@@ -138,17 +124,17 @@ func (r *Replayer) clear(c *Command, database int) error {
 	default:
 		return fmt.Errorf("%q cannot be repeated on other shards", c.fullName)
 	}
-	r.everywhere(func() {
-		r.call.BeginClient(&r.caller, &r.w)
+	r.all.Run(false, func(call *shard.Call) {
+		call.BeginClient(&r.caller, &r.w)
 		for number := from; number < to; number++ {
-			db := r.call.DBAt(number)
+			db := call.DBAt(number)
 			var keys [][]byte
 			db.EachKey(func(key []byte) {
 				if shard.IndexAmong(shard.RouteHash(key, shard.Hash(key)), r.shards) == r.index {
 					keys = append(keys, bytes.Clone(key))
 				}
 			})
-			r.call.Begin(number, nil)
+			call.Begin(number, nil)
 			for _, key := range keys {
 				db.Delete(key, db.Peek(key))
 			}

@@ -58,6 +58,9 @@ type Engine struct {
 	// durability is what keeps the data beyond the process; nil when nothing does.
 	durability atomic.Pointer[Durability]
 
+	// Cutting is held by whoever takes a snapshot.
+	Cutting sync.Mutex
+
 	// foreignOnly sends all work to the shards' keepers (shard_inline: no).
 	foreignOnly bool
 

@@ -126,6 +126,14 @@ func (d DB) OpenEntry(key []byte, e keyspace.Entry) *Collection {
 	return d.collection(d.call.shardOf(key, hash), hash, key, e)
 }
 
+// OpenCollection is OpenEntry for an entry of any type: nil for a string.
+func (d DB) OpenCollection(key []byte, e keyspace.Entry) *Collection {
+	if e.IsString() {
+		return nil
+	}
+	return d.OpenEntry(key, e)
+}
+
 // Create makes key a collection with the given root, whatever it was before. Its
 // first change has happened.
 func (d DB) Create(key []byte, t object.Type, e object.Encoding, root []byte, deadline int64) *Collection {

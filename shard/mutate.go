@@ -54,16 +54,19 @@ func (d DB) mutateInto(m *mutation) keyspace.Entry {
 }
 
 // apply is the one path on which a key changes, whoever wants it: a command,
-// expiry, replay. What must happen with every change happens here: the size is
-// accounted (by the database itself), deadlines are ordered and the keeper's
-// timer set, watchers are told, keys that somebody waits for are
-// noted, and the change is counted. Snapshots, eviction,
-// client tracking and CRDT bookkeeping belong here as well. Owned by the turn.
+// expiry, replay. What must happen with every change happens here: a snapshot takes the
+// key as it was, the size is accounted (by the database itself), deadlines are
+// ordered and the keeper's timer set, watchers are told, keys that somebody waits
+// for are noted, and the change is counted. Eviction, client tracking and CRDT
+// bookkeeping belong here as well. Owned by the turn.
 func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e keyspace.Entry) {
 	if invariant.Enabled {
 		invariant.Assert(s.turn.Load() != turnFree, "a key changed without its shard's turn")
 	}
 	db := s.databaseForWrite(database)
+	if s.cut != nil {
+		s.cut.takeBefore(s, db, hash, m)
+	}
 	if s.watched.any() && !m.unseen && !m.unwatched {
 		// Before the change, because m.key may be borrowed from the record.
 		if m.op == opExpire {

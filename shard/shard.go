@@ -31,6 +31,7 @@ type Shard struct {
 	random    uint64 // state of the generator behind Call.Random
 	keeper    keeper
 	upkeep    upkeep
+	cut       *cut // nil unless a snapshot is taken
 	call      Call
 	paths     paths // of the burst that is about to run
 }

@@ -25,6 +25,9 @@ func (s *Shard) flush(c *Call, database int, async bool) {
 	s.stats.dirty += uint64(db.Len())
 	s.stats.touch(database)
 	s.databases[database] = nil
+	if s.cut != nil && s.cut.keep(db) {
+		return
+	}
 	if async {
 		go db.Close()
 	} else {

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"hyperkv/engine"
+	"hyperkv/engine/values"
+	"hyperkv/internal/invariant"
 	"hyperkv/internal/rdb"
 	"hyperkv/resp"
 	"hyperkv/shard"
@@ -49,7 +51,7 @@ func dump(c *shard.Call) error {
 		return c.Reply.Null()
 	}
 	w := rdb.NewWriter(nil, dumpVersion)
-	if !writeValue(c, w, c.Key(), e) {
+	if !values.Write(w, e, c.DB.OpenCollection(c.Key(), e), c.Limits(), c.Now, false) {
 		return c.Reply.Null()
 	}
 	return c.Reply.Bulk(w.Payload())
@@ -148,13 +150,15 @@ func restore(c *shard.Call) error {
 	if deadline != 0 && !options.absolute {
 		deadline += c.Now
 	}
-	b := builder{c: c, key: key, deadline: deadline, oldStream: payload.Type == rdb.TypeStream}
+	b := values.Builder{Call: c, Key: key, Deadline: deadline, OldStream: payload.Type == rdb.TypeStream}
 	if deadline == 0 || deadline > c.Now {
-		b.build(payload)
+		err := payload.Visit(&b)
+		invariant.Assert(err == nil, "a payload that was checked is refused")
+		b.End()
 	}
 	e := c.DB.Peek(key)
 	switch {
-	case b.built:
+	case b.Built():
 		if options.hasIdle {
 			e.SetAccess(shard.AccessClock(c.Now - 1000*options.idle))
 		}

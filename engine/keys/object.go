@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"hyperkv/engine"
+	"hyperkv/engine/values"
 	"hyperkv/internal/rdb"
 	"hyperkv/resp"
 	"hyperkv/shard"
@@ -180,7 +181,7 @@ func debugObject(c *shard.Call) error {
 // serializedLength is how long the value is in an RDB file, without its type.
 func serializedLength(c *shard.Call, key []byte, e keyspace.Entry) int64 {
 	w := rdb.NewWriter(io.Discard, dumpVersion)
-	if !writeValue(c, w, key, e) {
+	if !values.Write(w, e, c.DB.OpenCollection(key, e), c.Limits(), c.Now, false) {
 		return 0
 	}
 	return w.Len() - 1

@@ -30,6 +30,10 @@ var allowed = []struct {
 	// The server family shows what the family of keys knows about a key.
 	{"engine/server", []string{"engine/keys", "engine", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
 	{"engine/embedded", []string{"engine/*", "engine", "resp", "internal/..."}},
+	// What keys and snapshots share: values in the format of RDB files.
+	{"engine/values", []string{"shard", "shard/keyspace", "shard/object", "internal/rdb"}},
+	{"engine/keys", []string{"engine", "engine/values", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
+	{"engine/snapshot", []string{"engine", "engine/values", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
 	{"engine/*", []string{"engine", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
 	{"engine", []string{"shard", "resp", "internal/..."}},
 	{"shard", []string{"shard/keyspace", "shard/object", "resp", "internal/..."}},

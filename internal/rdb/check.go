@@ -64,7 +64,7 @@ func once(seen map[string]bool, text []byte) error {
 
 func (c *checker) String([]byte) error                       { return nil }
 func (c *checker) ListElement([]byte) error                  { return nil }
-func (c *checker) SetMember(member []byte) error             { return c.unique(member) }
+func (c *checker) SetMember(member []byte, _ int64) error    { return c.unique(member) }
 func (c *checker) ZSetMember(member []byte, _ float64) error { return c.unique(member) }
 func (c *checker) HashField(field, _ []byte, _ int64) error  { return c.unique(field) }
 func (c *checker) StreamEntry(_ StreamID, _ [][]byte) error  { return nil }

@@ -51,8 +51,11 @@ func (c *collector) ListElement(text []byte) error {
 	return nil
 }
 
-func (c *collector) SetMember(member []byte) error {
+func (c *collector) SetMember(member []byte, deadline int64) error {
 	c.kind, c.texts = Set, append(c.texts, string(member))
+	if deadline != 0 {
+		c.times = append(c.times, deadline)
+	}
 	return nil
 }
 

@@ -35,6 +35,10 @@ const (
 	TypeHashListpackExPreGA Type = 23
 	TypeHashMetadata        Type = 24 // with the first deadline in front
 	TypeHashListpackEx      Type = 25
+
+	// TypeSetMetadata is a set whose members have deadlines, as the fields of
+	// TypeHashMetadata. No Redis knows it: it is for snapshots of HyperKV.
+	TypeSetMetadata Type = 200
 )
 
 // A Kind is what a value is for those who use it.
@@ -65,6 +69,7 @@ var forms = [...]struct {
 	TypeSetListpack: {Set, 11}, TypeStream3: {Stream, 11},
 	TypeHashMetadataPreGA: {Hash, 12}, TypeHashListpackExPreGA: {Hash, 12},
 	TypeHashMetadata: {Hash, 12}, TypeHashListpackEx: {Hash, 12},
+	TypeSetMetadata: {Set, Version},
 }
 
 const (
@@ -98,6 +103,10 @@ var (
 	// ErrCorrupt says that the bytes are not what Redis would have written.
 	ErrCorrupt = errors.New("corrupt")
 )
+
+func unsupported(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
+}
 
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))

@@ -11,7 +11,8 @@ type Visitor interface {
 	String(text []byte) error
 	// ListElement is shown the elements of a list from its head.
 	ListElement(text []byte) error
-	SetMember(member []byte) error
+	// SetMember is shown a member with its deadline in Unix milliseconds, 0 for none.
+	SetMember(member []byte, deadline int64) error
 	// ZSetMember is shown the members of a sorted set in any order.
 	ZSetMember(member []byte, score float64) error
 	// HashField is shown a field with its deadline in Unix milliseconds, 0 for none.
@@ -39,7 +40,7 @@ func (r *Reader) Value(t Type, v Visitor) error {
 	case TypeList:
 		return r.texts(v.ListElement)
 	case TypeSet:
-		return r.texts(v.SetMember)
+		return r.texts(memberOf(v))
 	case TypeZSet:
 		return r.scores(r.textScore, v)
 	case TypeZSet2:
@@ -47,7 +48,15 @@ func (r *Reader) Value(t Type, v Visitor) error {
 	case TypeHash:
 		return r.fields(v)
 	case TypeHashMetadata, TypeHashMetadataPreGA:
-		return r.fieldsWithDeadlines(t, v)
+		return r.withDeadlines(t, func(deadline int64) error { return r.field(deadline, v) })
+	case TypeSetMetadata:
+		return r.withDeadlines(t, func(deadline int64) error {
+			member, err := r.Text()
+			if err != nil {
+				return err
+			}
+			return v.SetMember(member, deadline)
+		})
 	case TypeListQuicklist, TypeListQuicklist2:
 		return r.quicklist(t, v)
 	case TypeStream, TypeStream2, TypeStream3:
@@ -69,7 +78,7 @@ func (r *Reader) Value(t Type, v Visitor) error {
 	if t == TypeSetIntset {
 		return eachInteger(blob, func(n int64) error {
 			r.digits = strconv.AppendInt(r.digits[:0], n, 10)
-			return v.SetMember(r.digits)
+			return v.SetMember(r.digits, 0)
 		})
 	}
 	list, err := openPacked(t, blob)
@@ -80,7 +89,7 @@ func (r *Reader) Value(t Type, v Visitor) error {
 	case TypeListZiplist:
 		err = r.elements(list, v.ListElement)
 	case TypeSetListpack:
-		err = r.elements(list, v.SetMember)
+		err = r.elements(list, memberOf(v))
 	case TypeZSetZiplist, TypeZSetListpack:
 		err = r.tuples(list, 2, func(member []byte, rest []element) error {
 			score, err := rest[0].score()
@@ -114,6 +123,11 @@ func openPacked(t Type, blob []byte) (packed, error) {
 	default:
 		return openListpack(blob)
 	}
+}
+
+// memberOf shows the members of a set that stay.
+func memberOf(v Visitor) func([]byte) error {
+	return func(member []byte) error { return v.SetMember(member, 0) }
 }
 
 // count reads how many elements follow; there is at least one.
@@ -182,17 +196,17 @@ func (r *Reader) field(deadline int64, v Visitor) error {
 // milliseconds.
 const deadlineMax = 1<<46 - 1
 
-// fieldsWithDeadlines reads a hash of which each field begins with its deadline:
+// withDeadlines reads a collection of which each element begins with its deadline:
 // 0 for none, else 1 for the first of all and so on; before 7.4.0 the deadline.
-func (r *Reader) fieldsWithDeadlines(t Type, v Visitor) error {
+func (r *Reader) withDeadlines(t Type, element func(deadline int64) error) error {
 	base := uint64(0)
-	if t == TypeHashMetadata {
+	if t != TypeHashMetadataPreGA {
 		first, err := r.Millis()
 		if err != nil {
 			return err
 		}
 		if first < 0 || first > deadlineMax {
-			return corrupt("a hash with an impossible deadline")
+			return corrupt("a collection with an impossible deadline")
 		}
 		base = uint64(first) - 1
 	}
@@ -204,11 +218,11 @@ func (r *Reader) fieldsWithDeadlines(t Type, v Visitor) error {
 		}
 		if at != 0 {
 			if at > deadlineMax || at+base > deadlineMax {
-				return corrupt("a field with an impossible deadline")
+				return corrupt("an element with an impossible deadline")
 			}
 			at += base
 		}
-		err = r.field(int64(at), v)
+		err = element(int64(at))
 	}
 	return err
 }

@@ -20,7 +20,10 @@ type Writer struct {
 	// newest is the version that whoever reads this is taken to know. What has no
 	// form in it is written in the one that it needs.
 	newest int
-	needed int // the version of what was written so far
+	needed int  // the version of what was written so far
+	plain  bool // texts are not compressed
+	name   []byte
+	named  bool // name is to be written behind the next type
 	lzf    *lzfTable
 	pack   Listpack // for nodes
 }
@@ -29,6 +32,14 @@ type Writer struct {
 // readers are taken to know, of 10 at least, that of Redis 7.0.
 func NewWriter(out io.Writer, newest int) *Writer {
 	return &Writer{out: out, newest: max(newest, versionListpacks), needed: versionOldest}
+}
+
+// NewPlainWriter writes into memory, and compresses nothing: whoever stores it does
+// better with all of it.
+func NewPlainWriter(newest int) *Writer {
+	w := NewWriter(nil, newest)
+	w.plain = true
+	return w
 }
 
 // versionListpacks is that of Redis 7.0, which put listpacks everywhere.
@@ -59,6 +70,20 @@ func (w *Writer) Flush() error {
 func (w *Writer) Type(t Type) {
 	w.needed = max(w.needed, t.version())
 	w.Byte(byte(t))
+	if w.named {
+		w.named = false
+		w.Text(w.name)
+	}
+}
+
+// Key begins a key in the body of a file, whose value comes next; 0 is no deadline. The
+// name stands behind the value's type, and is borrowed until that was written.
+func (w *Writer) Key(name []byte, deadline int64) {
+	if deadline != 0 {
+		w.buf = append(w.buf, opExpireMillis)
+		w.Millis(deadline)
+	}
+	w.name, w.named = name, true
 }
 
 // Byte writes one byte.
@@ -120,7 +145,7 @@ func (w *Writer) smallInt(n int32) {
 
 // blob writes a text that is no integer.
 func (w *Writer) blob(text []byte) {
-	if len(text) < compressBytesMin || !w.compressed(text) {
+	if w.plain || len(text) < compressBytesMin || !w.compressed(text) {
 		w.Length(uint64(len(text)))
 		w.buf = append(w.buf, text...)
 	}
@@ -178,6 +203,19 @@ func (w *Writer) Payload() []byte {
 	w.buf = binary.LittleEndian.AppendUint64(w.buf, Checksum(0, w.buf))
 	return w.buf
 }
+
+// Take returns what was written since the last Take, in memory, and gives it away.
+func (w *Writer) Take() []byte {
+	taken := w.buf
+	w.buf = make([]byte, 0, min(cap(taken), takeRoomMax))
+	return taken
+}
+
+// takeRoomMax bounds the room that is made at once for what is written next.
+const takeRoomMax = 1 << 20
+
+// Undo forgets what was written since Len was n. Everything has to be in memory.
+func (w *Writer) Undo(n int64) { w.buf, w.named = w.buf[:n], false }
 
 // Len is how many bytes were written so far.
 func (w *Writer) Len() int64 { return w.past + int64(len(w.buf)) }

@@ -16,7 +16,8 @@ type DB struct {
 	nodes   ds.Arena         // what collections keep outside their records
 	remains []object.Remains // of deleted collections, for Sweep
 
-	cursor int // of Compact: which arena is next
+	cursor int   // of Compact: which arena is next
+	cut    uint8 // the flagCut of records that were made since the last BeginCut
 }
 
 // New returns an empty database, which holds no memory.

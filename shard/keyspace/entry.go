@@ -36,6 +36,9 @@ func (e Entry) Type() object.Type {
 // Encoding returns how the value is represented.
 func (e Entry) Encoding() object.Encoding { return e.r.encoding() }
 
+// IsString says that the value is a string, and not a collection.
+func (e Entry) IsString() bool { return e.r.typ() == object.String }
+
 // Deadline returns when the key expires, in Unix milliseconds, or 0 for never.
 func (e Entry) Deadline() int64 { return e.r.deadline() }
 

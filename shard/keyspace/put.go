@@ -92,7 +92,7 @@ func (d *DB) put(hash uint64, key []byte, c *content, deadline int64, access uin
 		offset, length := r.keyAt()
 		c.write(r, offset+length)
 		r.setKind(c.typ, c.encoding)
-		*r.byteAt(1) = form.flags() | c.flags()
+		*r.byteAt(1) = form.flags() | c.flags() | d.cut
 		r.setAccess(access)
 		if form.field {
 			r.setDeadline(deadline)
@@ -120,7 +120,7 @@ func (d *DB) newRecord(key []byte, c *content, form shape, deadline int64, acces
 	ref := d.records.Alloc(form.size())
 	r := record{d.records.At(ref)}
 	r.setKind(c.typ, c.encoding)
-	*r.byteAt(1) = form.flags() | c.flags()
+	*r.byteAt(1) = form.flags() | c.flags() | d.cut
 	r.setAccess(access)
 	offset := r.putVarint(fixedBytes, len(key))
 	if form.field {
@@ -209,7 +209,7 @@ func (d *DB) resize(hash uint64, e Entry, n int) (Entry, []byte) {
 		fresh := Entry{d, record{d.records.At(ref)}, ref}
 		fr := fresh.r
 		*fr.byteAt(0) = kind
-		*fr.byteAt(1) = form.flags() | members
+		*fr.byteAt(1) = form.flags() | members | d.cut
 		fr.setAccess(access)
 		offset := fr.putVarint(fixedBytes, keyLength)
 		if form.field {
@@ -245,7 +245,7 @@ func (d *DB) resize(hash uint64, e Entry, n int) (Entry, []byte) {
 		r.putVarint(valueOffset, n)
 	}
 	*r.byteAt(0) = kind
-	*r.byteAt(1) = form.flags() | members
+	*r.byteAt(1) = form.flags() | members | d.cut
 	value := r.bytes(start, n)
 	if n > had {
 		clear(value[had:])

@@ -32,6 +32,7 @@ const (
 	flagsOptions = flagDeadline | flagDot
 	intWidthAt   = 2      // three bits: bytes of the integer, less one
 	flagMembers  = 1 << 5 // of a collection: its value begins with the earliest deadline of a member
+	flagCut      = 1 << 6 // equal to DB.cut: the record is not of the cut that is being taken (cut.go)
 
 	fixedBytes    = 5 // before the key length
 	deadlineBytes = 8

@@ -339,6 +339,13 @@ func (s *SetView) Each(visit func(e Element) bool) {
 	})
 }
 
+// EachUntil is Each for a set whose members have deadlines, with those, 0 for none.
+func (s *SetView) EachUntil(visit func(e Element, deadline int64) bool) {
+	s.dict.each(func(member, _ Element, deadline int64) bool {
+		return s.gone(deadline) || visit(member, deadline)
+	})
+}
+
 // Reply answers all members.
 func (s *SetView) Reply(w *resp.Writer) {
 	switch s.home.Encoding() {

@@ -1,4 +1,4 @@
-package keys
+package values
 
 import (
 	"hyperkv/internal/rdb"
@@ -7,9 +7,12 @@ import (
 	"hyperkv/shard/object"
 )
 
-// writeValue writes the value of a key. It writes nothing and says so when all of
-// a collection has expired, element by element.
-func writeValue(c *shard.Call, w *rdb.Writer, key []byte, e keyspace.Entry) bool {
+// Write writes the value of a key; v is that of a collection, nil for a string. It writes
+// nothing and says so when all of a collection has expired, element by element.
+//
+// Only with native are the deadlines of a set's members written: no Redis would
+// understand that.
+func Write(w *rdb.Writer, e keyspace.Entry, v *shard.Collection, limits *object.Limits, now int64, native bool) bool {
 	var digits [20]byte
 	if e.Type() == object.String {
 		w.Type(rdb.TypeString)
@@ -20,22 +23,25 @@ func writeValue(c *shard.Call, w *rdb.Writer, key []byte, e keyspace.Entry) bool
 		}
 		return true
 	}
-	v := c.DB.OpenEntry(key, e)
 	switch e.Type() {
 	case object.List:
-		list := object.ListOf(v, c.Limits())
+		list := object.ListOf(v, limits)
 		writeList(w, &list)
 	case object.Set:
-		set := object.SetOf(v, c.Limits(), c.Now)
+		set := object.SetOf(v, limits, now)
+		if native && v.MemberDeadline() != 0 {
+			writeSetMetadata(w, &set, v.MemberDeadline())
+			return true
+		}
 		return writeSet(w, &set, e.Encoding())
 	case object.ZSet:
-		zset := object.ZSetOf(v, c.Limits())
+		zset := object.ZSetOf(v, limits)
 		writeZSet(w, &zset, e.Encoding())
 	case object.Hash:
-		hash := object.HashOf(v, c.Limits(), c.Now)
+		hash := object.HashOf(v, limits, now)
 		return writeHash(w, &hash, e.Encoding())
 	case object.Stream:
-		stream := object.StreamOf(v, c.Limits())
+		stream := object.StreamOf(v, limits)
 		writeStream(w, &stream)
 	}
 	return true
@@ -79,6 +85,20 @@ func writeSet(w *rdb.Writer, set *object.SetView, encoding object.Encoding) bool
 		return true
 	})
 	return true
+}
+
+// writeSetMetadata writes a set with the deadlines of its members, of which first is the
+// earliest.
+func writeSetMetadata(w *rdb.Writer, set *object.SetView, first int64) {
+	var digits [20]byte
+	w.Type(rdb.TypeSetMetadata)
+	w.Millis(first)
+	w.Length(uint64(set.Len()))
+	set.EachUntil(func(e object.Element, deadline int64) bool {
+		w.FieldDeadline(first, deadline)
+		w.Text(e.Bytes(digits[:0]))
+		return true
+	})
 }
 
 func writeZSet(w *rdb.Writer, zset *object.ZSetView, encoding object.Encoding) {

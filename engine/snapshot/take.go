@@ -1,0 +1,218 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"hyperkv/engine"
+	"hyperkv/engine/values"
+	"hyperkv/internal/clock"
+	"hyperkv/internal/rdb"
+	"hyperkv/shard"
+	"hyperkv/shard/keyspace"
+	"hyperkv/shard/object"
+)
+
+// A Block is a piece of a snapshot.
+type Block struct {
+	Bytes []byte
+	Keys  int
+}
+
+// A Sink stores the blocks of a snapshot. Each shard's come from one goroutine, in an
+// order that means nothing; it may block.
+type Sink interface {
+	Write(shard int, b Block) error
+}
+
+// Options say how a snapshot is taken.
+type Options struct {
+	// Native keeps what only HyperKV understands; without it the blocks are of the RDB
+	// version that Redis 7.0 reads, and what has expired is left out.
+	Native bool
+	// AtCut is called at the moment of the cut, under the turns of all shards.
+	AtCut func()
+	// Slice is how long a slice may hold a shard's turn; 0 for the default. Pause is called
+	// between two slices, with how long the first has taken; nil for one that gives way.
+	Slice time.Duration
+	Pause func(took time.Duration)
+}
+
+// ErrTooFar says that more has changed before it could be stored than memory may be used
+// for.
+var ErrTooFar = errors.New("the snapshot fell too far behind what changed")
+
+// The sizes of a snapshot's work.
+const (
+	// blockBytes is how long a block becomes before it is handed on; a single key may
+	// make it longer.
+	blockBytes = 256 << 10
+	// behindBytesMax bounds what a shard has taken and the Sink has not.
+	behindBytesMax = 256 << 20
+	// sliceDefault is how long one slice may hold a shard's turn.
+	sliceDefault = 100 * time.Microsecond
+	// nativeVersion is the RDB version of native blocks, portableVersion that of others.
+	nativeVersion   = rdb.Version
+	portableVersion = 10
+	// timeless is a time before all deadlines: nothing has expired.
+	timeless = 1
+)
+
+// Take takes a snapshot and returns when the Sink has all of it. Several wait for each
+// other. It is not called by a goroutine that holds a turn.
+func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uint64, err error) {
+	if o.Slice == 0 {
+		o.Slice = sliceDefault
+	}
+	if o.Pause == nil {
+		o.Pause = pause
+	}
+	e.Cutting.Lock()
+	defer e.Cutting.Unlock()
+	shards := e.Shards.Shards
+	takers := make([]*taker, len(shards))
+	e.Shards.NewExclusive().Run(false, func(c *shard.Call) {
+		now := int64(timeless)
+		if !o.Native {
+			now = e.NowMillis()
+		}
+		c.BeginCut(func(i int) shard.Taker {
+			takers[i] = newTaker(shards[i], c.Limits(), now, o.Native)
+			return takers[i]
+		})
+		if o.AtCut != nil {
+			o.AtCut()
+		}
+	})
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	errs := make([]error, len(shards))
+	var wg sync.WaitGroup
+	for i, t := range takers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if errs[i] = t.run(ctx, &o, sink); errs[i] != nil {
+				stop()
+			}
+		}()
+	}
+	wg.Wait()
+	for i, t := range takers {
+		keys += t.total
+		if errs[i] != nil && (err == nil || errors.Is(err, context.Canceled)) {
+			err = errs[i]
+		}
+	}
+	return keys, err
+}
+
+// taker takes the part of one shard. Owned by the shard's turn but for run.
+type taker struct {
+	shard  *shard.Shard
+	limits *object.Limits
+	now    int64
+	native bool
+
+	w        *rdb.Writer
+	database int // that the writer is in, -1 at the beginning of a block
+	keys     int // in the writer
+	ready    []Block
+	behind   int // bytes of ready
+	tooFar   bool
+	total    uint64 // keys; of run
+}
+
+func newTaker(s *shard.Shard, limits *object.Limits, now int64, native bool) *taker {
+	version := portableVersion
+	if native {
+		version = nativeVersion
+	}
+	return &taker{shard: s, limits: limits, now: now, native: native, w: rdb.NewPlainWriter(version), database: -1}
+}
+
+// Take implements shard.Taker.
+func (t *taker) Take(database int, e keyspace.Entry, v *shard.Collection) {
+	start := t.w.Len()
+	if database != t.database {
+		t.w.SelectDB(database)
+	}
+	t.w.Key(e.Key(), e.Deadline())
+	if !values.Write(t.w, e, v, t.limits, t.now, t.native) {
+		t.w.Undo(start)
+		return
+	}
+	t.database = database
+	t.keys++
+	if t.w.Len() >= blockBytes {
+		t.end()
+	}
+}
+
+// Full implements shard.Taker.
+func (t *taker) Full() bool { return len(t.ready) > 0 }
+
+// end ends a block.
+func (t *taker) end() {
+	if t.keys == 0 {
+		return
+	}
+	b := Block{Bytes: t.w.Take(), Keys: t.keys}
+	t.database, t.keys = -1, 0
+	t.behind += len(b.Bytes)
+	if t.behind > behindBytesMax {
+		t.tooFar = true
+		t.abandon()
+		return
+	}
+	t.ready = append(t.ready, b)
+}
+
+// abandon lets the rest of the cut go.
+func (t *taker) abandon() {
+	t.shard.AbandonCut()
+	t.ready, t.behind = nil, 0
+}
+
+// run takes slice after slice, and stores what was taken in between.
+func (t *taker) run(ctx context.Context, o *Options, sink Sink) (err error) {
+	var spare []Block
+	for more := true; more; {
+		var blocks []Block
+		start := clock.Monotonic()
+		t.shard.Do(func() {
+			if err != nil || ctx.Err() != nil {
+				t.abandon()
+			}
+			if more = t.shard.TakeSlice(int64(o.Slice)); !more {
+				t.end()
+			}
+			blocks, t.ready, t.behind = t.ready, spare[:0], 0
+			if t.tooFar {
+				err = ErrTooFar
+			}
+		})
+		took := clock.Monotonic() - start
+		for i := range blocks {
+			if err == nil {
+				err = sink.Write(t.shard.Index, blocks[i])
+				t.total += uint64(blocks[i].Keys)
+			}
+			blocks[i] = Block{}
+		}
+		spare = blocks
+		if more {
+			o.Pause(time.Duration(took))
+		}
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
+}
+
+// pause gives way to clients after a slice that has taken so long.
+func pause(time.Duration) { runtime.Gosched() }
