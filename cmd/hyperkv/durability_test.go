@@ -248,6 +248,42 @@ func TestRecoveredDatabases(t *testing.T) {
 	}
 }
 
+// What comes back has the digest of what was there, deadlines of keys, fields and
+// members included, also on other shards.
+func TestRecoveredDigest(t *testing.T) {
+	dir := t.TempDir()
+	want := ""
+	for life, shards := range []int{3, 2, 7} {
+		s := startDurable(t, dir, "everysec", shards, "--enable-debug-command", "yes")
+		c := dial(t, s.Network, s.Addr)
+		digest := func() string {
+			t.Helper()
+			v, err := c.Do("DEBUG", "DIGEST")
+			if err != nil || v.Err() != nil {
+				t.Fatalf("%v %v", v, err)
+			}
+			return v.Text()
+		}
+		if got := digest(); life > 0 && got != want {
+			t.Fatalf("life %d: %s, want %s", life, got, want)
+		}
+		n := strconv.Itoa(life)
+		for _, line := range []string{
+			"SET text" + n + " abc", "SET volatile" + n + " abc EX 1000", "RPUSH list a b c " + n, "INCRBYFLOAT number 0.1",
+			"SADD set 1 2 a " + n, "SADDEX members" + n + " 1000 a b", "SADD members" + n + " c",
+			"HSET hash f" + n + " v g w", "HEXPIRE hash 1000 FIELDS 1 f" + n, "ZADD zset 0.1 a inf b " + n + " c",
+			"XADD stream * f " + n, "XGROUP CREATE stream group" + n + " 0", "SELECT 7", "PFADD log a b c " + n, "LPUSH list " + n,
+			"PEXPIRE list 1000000", "SWAPDB 7 8", "SELECT 8", "DEBUG POPULATE 300 many" + n,
+		} {
+			if v, err := c.Do(strings.Fields(line)...); err != nil || v.Err() != nil {
+				t.Fatalf("%s: %v %v", line, v, err)
+			}
+		}
+		want = digest()
+		kill(t, s)
+	}
+}
+
 // Two servers do not share a data directory, and one whose log is damaged says where.
 func TestDataDirectory(t *testing.T) {
 	dir := t.TempDir()

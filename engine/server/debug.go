@@ -25,6 +25,8 @@ var debugging = engine.Command{
 	Since:   "1.0.0", Complexity: "Depends on the subcommand",
 	Subcommands: []engine.Command{
 		keys.DebugObject,
+		digestRow,
+		digestValueRow,
 		{
 			Name: "SLEEP", Arity: 3, Run: debugSleep, Scope: engine.ScopeAll, Flags: ofDebug | engine.Long,
 			Summary: "Holds all shards for some time.",

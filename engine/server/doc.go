@@ -4,7 +4,8 @@
 // The family keeps one promise: asking costs the clients nothing. What INFO and
 // its kin answer was published by the shards and loops at the end of their
 // turns; nobody is waited for. Only commands that concern all shards at once
-// (CONFIG RESETSTAT, MEMORY MALLOC-STATS, DEBUG SLEEP, DEBUG POPULATE) take turns.
+// (CONFIG RESETSTAT, MEMORY MALLOC-STATS, DEBUG SLEEP, DEBUG POPULATE, DEBUG DIGEST)
+// take turns.
 //
 //	server.go       the table: all rows of the files below
 //	info.go         INFO: which sections; section.go writes their lines
@@ -17,7 +18,7 @@
 //	slowlog.go      SLOWLOG
 //	latency.go      LATENCY; histogram.go, graph.go: two of its replies
 //	latencymonitor.go  notes what took long, from what is counted anyway
-//	debug.go        DEBUG; protocol.go: DEBUG PROTOCOL
+//	debug.go        DEBUG; protocol.go: DEBUG PROTOCOL, digest.go: DEBUG DIGEST
 //	lifecycle.go    TIME, ROLE, SHUTDOWN, MONITOR, and what needs a disk or replicas
 //	scripting.go    FUNCTION, SCRIPT and MODULE as far as there is nothing to list
 //	lolwut.go       LOLWUT

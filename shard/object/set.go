@@ -339,8 +339,13 @@ func (s *SetView) Each(visit func(e Element) bool) {
 	})
 }
 
-// EachUntil is Each for a set whose members have deadlines, with those, 0 for none.
+// EachUntil visits the members, borrowed, each with when it expires, in Unix
+// milliseconds, 0 for never. It ends when visit says false.
 func (s *SetView) EachUntil(visit func(e Element, deadline int64) bool) {
+	if s.home.Encoding() != Hashtable {
+		s.Each(func(e Element) bool { return visit(e, 0) })
+		return
+	}
 	s.dict.each(func(member, _ Element, deadline int64) bool {
 		return s.gone(deadline) || visit(member, deadline)
 	})

@@ -181,7 +181,21 @@ func checkSet(t *testing.T, s *SetView, want []string) {
 			break
 		}
 	}
-	for _, got := range [][]string{all, scanned} {
+	var until []string
+	s.EachUntil(func(e Element, deadline int64) bool {
+		member := e.Append(nil)
+		if at, ok := s.Deadline(member); !ok || at != deadline {
+			t.Fatalf("EachUntil(%q) says %d, Deadline %d, %v", member, deadline, at, ok)
+		}
+		until = append(until, string(member))
+		return true
+	})
+	visited := 0
+	s.EachUntil(func(Element, int64) bool { visited++; return visited < 3 })
+	if visited != min(3, len(want)) {
+		t.Fatalf("EachUntil went on to %d members of %d", visited, len(want))
+	}
+	for _, got := range [][]string{all, scanned, until} {
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Fatalf("the set is %.500q, want %.500q", got, want)
