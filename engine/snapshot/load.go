@@ -72,7 +72,7 @@ func (l *Loader) load(block []byte, s *shard.Shard, others bool) error {
 			if !others {
 				return fmt.Errorf("the key %.64q is not one of shard %d", key.Name, s.Index)
 			}
-			if err := body.Value(key.Type, passOver{}); err != nil {
+			if err := body.Value(key.Type, rdb.Nothing{}); err != nil {
 				return err
 			}
 			continue
@@ -87,17 +87,3 @@ func (l *Loader) load(block []byte, s *shard.Shard, others bool) error {
 		l.keys++
 	}
 }
-
-// passOver is an rdb.Visitor that wants nothing.
-type passOver struct{}
-
-func (passOver) String([]byte) error                      { return nil }
-func (passOver) ListElement([]byte) error                 { return nil }
-func (passOver) SetMember([]byte, int64) error            { return nil }
-func (passOver) ZSetMember([]byte, float64) error         { return nil }
-func (passOver) HashField(_, _ []byte, _ int64) error     { return nil }
-func (passOver) StreamEntry(rdb.StreamID, [][]byte) error { return nil }
-func (passOver) StreamState(rdb.StreamState) error        { return nil }
-func (passOver) StreamGroup(rdb.StreamGroup) error        { return nil }
-func (passOver) StreamConsumer(rdb.StreamConsumer) error  { return nil }
-func (passOver) StreamPending(rdb.StreamPending) error    { return nil }

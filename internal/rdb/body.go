@@ -49,9 +49,10 @@ type Body struct {
 	// expire, so that room can be made. It is a hint of whoever has written the file.
 	Resize func(keys, volatile uint64)
 
-	key   Key
-	name  []byte
-	ended bool
+	key    Key
+	name   []byte
+	ended  bool
+	valkey bool // types have the numbers of Valkey
 }
 
 // Next reads up to the next value, which the caller reads with Value; nil at the end.
@@ -108,19 +109,49 @@ func (b *Body) Next() (*Key, error) {
 				return nil, err
 			}
 		default:
-			k.Type = Type(op)
-			if k.Type.Kind() == Unknown {
-				return nil, unsupported("type %d at %d", op, b.Offset())
-			}
+			at := b.Offset() - 1
 			name, err := b.Text()
 			if err != nil {
+				if _, known := written(op); !known { // it may be no key at all
+					err = unsupported("type %d at %d", op, at)
+				}
 				return nil, err
 			}
 			b.name = append(b.name[:0], name...)
 			k.Name = b.name
+			if k.Type, err = b.typeOf(op, at); err != nil {
+				return nil, err
+			}
 			return k, nil
 		}
 	}
+}
+
+// valkeyHashByte is the type of Valkey 9 that has a number of Redis'.
+const valkeyHashByte = byte(TypeHashMetadataPreGA)
+
+// typeOf is the type that a byte before the key stands for.
+func (b *Body) typeOf(op byte, at int64) (Type, error) {
+	t, known := written(op)
+	switch {
+	case b.valkey && op == valkeyHashByte:
+		return TypeHashValkey, nil
+	case known:
+		return t, nil
+	case Type(op) == TypeModule || Type(op) == TypeModule2:
+		return 0, unsupported("the value of the key %.64q is a module's (type %d at %d)", b.name, op, at)
+	}
+	return 0, unsupported("the key %.64q has a value of the unknown type %d at %d", b.name, op, at)
+}
+
+// Raw passes over the value instead of reading it, and returns the bytes that it consists
+// of. They are borrowed until the next method is called.
+func (b *Body) Raw() ([]byte, error) {
+	b.kept = b.at
+	err := b.skip(b.key.Type)
+	raw := b.buf[b.kept:b.at:b.at]
+	b.kept = -1
+	return raw, err
 }
 
 // idleMax bounds the seconds for which a key was not used.

@@ -7,9 +7,28 @@ import (
 
 // Check reads the value without keeping anything and says what is wrong with it,
 // duplicates included. What it lets pass can be visited without an error.
-func (p Payload) Check() error {
-	c := checker{seed: maphash.MakeSeed()}
-	if err := p.Visit(&c); err != nil {
+func (p Payload) Check() error { return NewChecker().Check(p) }
+
+// A Checker checks payloads, one after the other. It belongs to one goroutine.
+type Checker struct {
+	r *Reader
+	c checker
+}
+
+// NewChecker makes one.
+func NewChecker() *Checker { return &Checker{NewBytesReader(nil), checker{seed: maphash.MakeSeed()}} }
+
+// hashesKept bounds how many hashes a Checker keeps room for.
+const hashesKept = 1 << 16
+
+// Check is Payload.Check.
+func (k *Checker) Check(p Payload) error {
+	c := &k.c
+	c.suspects, c.texts = nil, nil
+	if c.hashes = c.hashes[:0]; cap(c.hashes) > hashesKept {
+		c.hashes = nil
+	}
+	if err := k.visit(p); err != nil {
 		return err
 	}
 	if c.suspects = repeated(c.hashes); len(c.suspects) == 0 {
@@ -17,7 +36,14 @@ func (p Payload) Check() error {
 	}
 	// Two hashes are the same: two elements may be.
 	c.texts = map[string]bool{}
-	return p.Visit(&c)
+	return k.visit(p)
+}
+
+func (k *Checker) visit(p Payload) error {
+	k.r.Reset(p.body)
+	err := k.r.Value(p.Type, &k.c)
+	k.r.Reset(nil)
+	return err
 }
 
 // A checker looks for duplicates. It remembers a hash of each element, and only

@@ -25,8 +25,14 @@ func OpenPayload(b []byte) (Payload, error) {
 	if end == 0 {
 		return Payload{}, corrupt("a payload without a value")
 	}
+	if Type(b[0]) == TypeHashValkey {
+		return Payload{}, unsupported("type %d", b[0])
+	}
 	return Payload{Type: Type(b[0]), body: b[1:end]}, nil
 }
+
+// RawPayload is the payload of a value that was read by Body.Raw. The bytes are borrowed.
+func RawPayload(t Type, raw []byte) Payload { return Payload{Type: t, body: raw} }
 
 // Visit shows the value to v. What is behind it does not matter.
 func (p Payload) Visit(v Visitor) error { return NewBytesReader(p.body).Value(p.Type, v) }

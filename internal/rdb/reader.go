@@ -14,18 +14,33 @@ type Reader struct {
 	buf  []byte    // what was read of src
 	at   int       // how much of buf was taken
 	past int64     // how much was taken before buf
+	kept int       // from where on buf has to stay, though it was taken; -1 for nowhere
+
+	// sums says that a checksum is kept of what was taken; sum is that of all before
+	// buf[summed].
+	sums   bool
+	sum    uint64
+	summed int
 
 	plain  []byte // backs a text that was compressed
 	digits []byte // backs a text that is an integer
 	first  []byte // the first of two texts
+	second []byte // the second of two, when something stands behind it
 	stream streamScratch
 }
 
 // NewReader reads from a source, in pieces and ahead.
-func NewReader(src io.Reader) *Reader { return &Reader{src: src, digits: make([]byte, 0, digitsMax)} }
+func NewReader(src io.Reader) *Reader {
+	return &Reader{src: src, kept: -1, digits: make([]byte, 0, digitsMax)}
+}
 
 // NewBytesReader reads bytes, which stay as they are.
-func NewBytesReader(b []byte) *Reader { return &Reader{buf: b, digits: make([]byte, 0, digitsMax)} }
+func NewBytesReader(b []byte) *Reader {
+	return &Reader{buf: b, kept: -1, digits: make([]byte, 0, digitsMax)}
+}
+
+// Reset makes a Reader of bytes one of other bytes.
+func (r *Reader) Reset(b []byte) { r.buf, r.at, r.past = b, 0, 0 }
 
 // digitsMax is the length of the longest integer.
 const digitsMax = len("-9223372036854775808")
@@ -33,8 +48,14 @@ const digitsMax = len("-9223372036854775808")
 // Offset is how many bytes were taken so far.
 func (r *Reader) Offset() int64 { return r.past + int64(r.at) }
 
-// readBytesMin is how much is read of a source at a time, at least.
-const readBytesMin = 32 << 10
+const (
+	// readBytesMin is how much is read of a source at a time, at least, and readBytesMax
+	// at most.
+	readBytesMin = 32 << 10
+	readBytesMax = 256 << 10
+	// textBytesMax is the longest text: no string of Redis' protocol is longer.
+	textBytesMax = 512 << 20
+)
 
 // take returns the next n bytes.
 func (r *Reader) take(n uint64) ([]byte, error) {
@@ -54,9 +75,8 @@ func (r *Reader) fill(n uint64) error {
 	if r.src == nil || n > math.MaxInt {
 		return corrupt("%d bytes of %d at %d", len(r.buf)-r.at, n, r.Offset())
 	}
-	rest := copy(r.buf, r.buf[r.at:])
-	r.past += int64(r.at)
-	r.at, r.buf = 0, r.buf[:rest]
+	r.discard()
+	n += uint64(r.at)
 	for uint64(len(r.buf)) < n {
 		if len(r.buf) == cap(r.buf) {
 			room := max(2*len(r.buf), readBytesMin)
@@ -65,7 +85,7 @@ func (r *Reader) fill(n uint64) error {
 			}
 			r.buf = append(make([]byte, 0, room), r.buf...)
 		}
-		got, err := r.src.Read(r.buf[len(r.buf):cap(r.buf)])
+		got, err := r.src.Read(r.buf[len(r.buf):min(cap(r.buf), len(r.buf)+readBytesMax)])
 		r.buf = r.buf[:len(r.buf)+got]
 		if err != nil && uint64(len(r.buf)) < n {
 			if err == io.EOF {
@@ -75,6 +95,32 @@ func (r *Reader) fill(n uint64) error {
 		}
 	}
 	return nil
+}
+
+// discard makes room in buf: what was taken goes, unless it is kept.
+func (r *Reader) discard() {
+	r.digest()
+	from := r.at
+	if r.kept >= 0 {
+		from = r.kept
+		r.kept = 0
+	}
+	rest := r.buf[from:]
+	if cap(r.buf) > readBytesMax && len(rest) < readBytesMin {
+		r.buf = make([]byte, 0, readBytesMax) // something long was there
+	}
+	r.buf = append(r.buf[:0], rest...)
+	r.past += int64(from)
+	r.at -= from
+	r.summed = r.at
+}
+
+// digest brings the checksum up to what was taken.
+func (r *Reader) digest() {
+	if r.sums {
+		r.sum = Checksum(r.sum, r.buf[r.summed:r.at])
+	}
+	r.summed = r.at
 }
 
 // Byte reads one byte.
@@ -155,6 +201,8 @@ func (r *Reader) Text() ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case !encoded && n > textBytesMax:
+		return nil, corrupt("a text of %d bytes at %d", n, r.Offset())
 	case !encoded:
 		return r.take(n)
 	case n == encodedLZF:
@@ -179,9 +227,6 @@ func (r *Reader) Text() ([]byte, error) {
 	return r.digits, nil
 }
 
-// compressedBytesMax bounds what a compressed text may become: no string is longer.
-const compressedBytesMax = 512 << 20
-
 // compressed reads the rest of a text that is compressed.
 func (r *Reader) compressed() ([]byte, error) {
 	short, err := r.Length()
@@ -196,7 +241,7 @@ func (r *Reader) compressed() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if long > uint64(len(b))*lzfRatioMax || long > compressedBytesMax {
+	if long > uint64(len(b))*lzfRatioMax || long > textBytesMax {
 		return nil, corrupt("a text of %d bytes in %d at %d", long, short, r.Offset())
 	}
 	if likely := min(long, 8*short); uint64(cap(r.plain)) < likely {
@@ -215,6 +260,13 @@ func (r *Reader) firstText() ([]byte, error) {
 	text, err := r.Text()
 	r.first = append(r.first[:0], text...)
 	return r.first, err
+}
+
+// secondText is firstText for the text behind that.
+func (r *Reader) secondText() ([]byte, error) {
+	text, err := r.Text()
+	r.second = append(r.second[:0], text...)
+	return r.second, err
 }
 
 // Double reads a number of eight bytes.

@@ -39,6 +39,9 @@ const (
 	// TypeSetMetadata is a set whose members have deadlines, as the fields of
 	// TypeHashMetadata. No Redis knows it: it is for snapshots of HyperKV.
 	TypeSetMetadata Type = 200
+	// TypeHashValkey is a hash as Valkey 9 writes one with deadlines: there it has the
+	// number of TypeHashMetadataPreGA. It is never written, and no byte stands for it.
+	TypeHashValkey Type = 201
 )
 
 // A Kind is what a value is for those who use it.
@@ -69,7 +72,7 @@ var forms = [...]struct {
 	TypeSetListpack: {Set, 11}, TypeStream3: {Stream, 11},
 	TypeHashMetadataPreGA: {Hash, 12}, TypeHashListpackExPreGA: {Hash, 12},
 	TypeHashMetadata: {Hash, 12}, TypeHashListpackEx: {Hash, 12},
-	TypeSetMetadata: {Set, Version},
+	TypeSetMetadata: {Set, Version}, TypeHashValkey: {Hash, Version},
 }
 
 const (
@@ -89,6 +92,12 @@ func (t Type) Kind() Kind {
 
 // version is the RDB version that brought the type.
 func (t Type) version() int { return forms[t].version }
+
+// written is the type that a byte stands for.
+func written(b byte) (Type, bool) {
+	t := Type(b)
+	return t, t.Kind() != Unknown && t != TypeHashValkey
+}
 
 var (
 	// ErrChecksum says that a payload is of a newer version or damaged.

@@ -57,6 +57,8 @@ func (r *Reader) Value(t Type, v Visitor) error {
 			}
 			return v.SetMember(member, deadline)
 		})
+	case TypeHashValkey:
+		return r.valkeyHash(v)
 	case TypeListQuicklist, TypeListQuicklist2:
 		return r.quicklist(t, v)
 	case TypeStream, TypeStream2, TypeStream3:
@@ -190,6 +192,29 @@ func (r *Reader) field(deadline int64, v Visitor) error {
 		return err
 	}
 	return v.HashField(field, value, deadline)
+}
+
+// valkeyHash reads a hash in which a deadline stands behind each value, -1 for none.
+func (r *Reader) valkeyHash(v Visitor) error {
+	n, err := r.count()
+	for ; err == nil && n > 0; n-- {
+		var field, value []byte
+		if field, err = r.firstText(); err != nil {
+			break
+		}
+		if value, err = r.secondText(); err != nil {
+			break
+		}
+		var at int64
+		if at, err = r.Millis(); err != nil {
+			break
+		}
+		if at < -1 || at > deadlineMax {
+			return corrupt("a field with an impossible deadline")
+		}
+		err = v.HashField(field, value, max(at, 0))
+	}
+	return err
 }
 
 // deadlineMax is the last moment that a command can name for a field, in Unix
