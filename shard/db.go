@@ -156,11 +156,17 @@ func (d DB) Delete(key []byte, e keyspace.Entry) {
 
 // Len is how many keys the database has on the shards of the call, those
 // included whose time has come and that are not yet gone.
-func (d DB) Len() int {
-	n := 0
+func (d DB) Len() int { return d.sum((*keyspace.DB).Len) }
+
+// Volatile is how many of those have a deadline, and WithFields how many are hashes with
+// fields that have one.
+func (d DB) Volatile() int   { return d.sum((*keyspace.DB).Volatile) }
+func (d DB) WithFields() int { return d.sum((*keyspace.DB).WithFields) }
+
+func (d DB) sum(count func(*keyspace.DB) int) (n int) {
 	for _, s := range d.call.shards {
 		if db := s.databases[d.Number]; db != nil {
-			n += db.Len()
+			n += count(db)
 		}
 	}
 	return n

@@ -33,8 +33,12 @@ type Options struct {
 	// Native keeps what only HyperKV understands; without it the blocks are of the RDB
 	// version that Redis 7.0 reads, and what has expired is left out.
 	Native bool
-	// AtCut is called at the moment of the cut, under the turns of all shards.
+	// Compress compresses texts, which costs time under the turns.
+	Compress bool
+	// AtCut is called at the moment of the cut, under the turns of all shards, and Look too,
+	// with a call that sees what is being taken.
 	AtCut func()
+	Look  func(c *shard.Call)
 	// Slice is how long a slice may hold a shard's turn; 0 for the default. Pause is called
 	// between two slices, with how long the first has taken; nil for one that gives way.
 	Slice time.Duration
@@ -80,11 +84,14 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 			now = e.NowMillis()
 		}
 		c.BeginCut(func(i int) shard.Taker {
-			takers[i] = newTaker(shards[i], c.Limits(), now, o.Native)
+			takers[i] = newTaker(shards[i], c.Limits(), now, &o)
 			return takers[i]
 		})
 		if o.AtCut != nil {
 			o.AtCut()
+		}
+		if o.Look != nil {
+			o.Look(c)
 		}
 	})
 	ctx, stop := context.WithCancel(ctx)
@@ -126,16 +133,23 @@ type taker struct {
 	total    uint64 // keys; of run
 }
 
-func newTaker(s *shard.Shard, limits *object.Limits, now int64, native bool) *taker {
+func newTaker(s *shard.Shard, limits *object.Limits, now int64, o *Options) *taker {
 	version := portableVersion
-	if native {
+	if o.Native {
 		version = nativeVersion
 	}
-	return &taker{shard: s, limits: limits, now: now, native: native, w: rdb.NewPlainWriter(version), database: -1}
+	w := rdb.NewPlainWriter(version)
+	if o.Compress {
+		w = rdb.NewWriter(nil, version)
+	}
+	return &taker{shard: s, limits: limits, now: now, native: o.Native, w: w, database: -1}
 }
 
 // Take implements shard.Taker.
 func (t *taker) Take(database int, e keyspace.Entry, v *shard.Collection) {
+	if at := e.Deadline(); !t.native && at != 0 && at <= t.now {
+		return
+	}
 	start := t.w.Len()
 	if database != t.database {
 		t.w.SelectDB(database)

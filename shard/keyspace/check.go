@@ -36,10 +36,10 @@ func (d *DB) checkNodes() {
 }
 
 func (d *DB) checkAlways() {
-	entries, volatile, requested := 0, 0, int64(0)
+	entries, volatile, timed, requested := 0, 0, 0, int64(0)
 	for _, x := range []*index{&d.index, d.crowd} {
 		if x != nil {
-			d.checkIndex(x, &volatile, &requested)
+			d.checkIndex(x, &volatile, &timed, &requested)
 			entries += x.count
 		}
 	}
@@ -47,6 +47,7 @@ func (d *DB) checkAlways() {
 	invariant.Assert(records.Objects == int64(entries), "records that no entry refers to")
 	invariant.Assert(records.Requested == requested, "the arena's count of record bytes is wrong")
 	invariant.Assert(volatile == d.deadlines.count, "volatile keys are missing from the order of deadlines")
+	invariant.Assert(timed == d.timed, "hashes whose fields expire are counted wrongly")
 	d.deadlines.check(&d.records)
 	d.members.check(&d.records)
 	d.records.Check()
@@ -55,7 +56,7 @@ func (d *DB) checkAlways() {
 	d.members.arena.Check()
 }
 
-func (d *DB) checkIndex(x *index, volatile *int, requested *int64) {
+func (d *DB) checkIndex(x *index, volatile, timed *int, requested *int64) {
 	entries := 0
 	invariant.Assert(len(x.rejected) == 0, "rejected entries that nobody took")
 	for i := 0; i < len(x.directory); {
@@ -99,6 +100,9 @@ func (d *DB) checkIndex(x *index, volatile *int, requested *int64) {
 				}
 				if e.Deadline() != 0 {
 					*volatile++
+				}
+				if e.r.typ() == object.Hash && e.r.memberDeadline() != 0 {
+					*timed++
 				}
 			})
 		}

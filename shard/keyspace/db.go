@@ -12,6 +12,7 @@ type DB struct {
 	records   ds.Arena
 	deadlines deadlines
 	members   deadlines // of collections, by their first member to expire
+	timed     int       // how many of those are hashes
 
 	nodes   ds.Arena         // what collections keep outside their records
 	remains []object.Remains // of deleted collections, for Sweep

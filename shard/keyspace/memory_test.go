@@ -186,7 +186,7 @@ func TestLongDirectory(t *testing.T) {
 			t.Fatalf("a key is lost after %d", i)
 		}
 		if d.index.former != nil && i%40_000 == 0 {
-			d.checkIndex(&d.index, new(int), new(int64))
+			d.checkIndex(&d.index, new(int), new(int), new(int64))
 		}
 	}
 	if len(d.index.directory) <= 2*directoryAtOnce {

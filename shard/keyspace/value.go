@@ -76,7 +76,7 @@ func (v *Value) SetMemberDeadline(at int64) {
 	}
 	d, r := v.db, v.entry.r
 	if before != 0 {
-		d.members.remove(before, v.entry.ref)
+		d.removeMembers(before, v.entry)
 	}
 	offset, length := r.valueAt()
 	switch {
@@ -96,6 +96,17 @@ func (v *Value) SetMemberDeadline(at int64) {
 	}
 	binary.LittleEndian.PutUint64(r.bytes(offset, memberBytes), uint64(at))
 	d.members.insert(at, v.entry.ref, &d.records)
+	if r.typ() == object.Hash {
+		d.timed++
+	}
+}
+
+// removeMembers takes a collection, whose first member expires then, out of the order.
+func (d *DB) removeMembers(at int64, e Entry) {
+	d.members.remove(at, e.ref)
+	if e.r.typ() == object.Hash {
+		d.timed--
+	}
 }
 
 // memberDeadline is when the first member of a collection expires, or 0.
@@ -143,7 +154,7 @@ func (d *DB) MoveValue(hash uint64, key []byte, from *Value, deadline int64, acc
 // much, leaves it to Sweep.
 func (d *DB) release(e Entry) {
 	if at := e.r.memberDeadline(); at != 0 {
-		d.members.remove(at, e.ref)
+		d.removeMembers(at, e)
 	}
 	v := Value{db: d, entry: e}
 	if remains, any := object.Release(v.Type(), v.Encoding(), v.Root(), &d.nodes); any && remains.Free(releaseLeaves) {
@@ -190,3 +201,6 @@ func (d *DB) NextMemberDue(now int64) Entry {
 
 // WithMembers is how many collections have members that expire.
 func (d *DB) WithMembers() int { return d.members.count }
+
+// WithFields is how many of those are hashes.
+func (d *DB) WithFields() int { return d.timed }
