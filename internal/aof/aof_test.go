@@ -250,9 +250,12 @@ func TestGarbage(t *testing.T) {
 	f(good+commands("SELECT 1 2"), end, "2 arguments")
 	f(good+commands("SELECT x"), end, `SELECT "x"`)
 	f(good+commands("SELECT -1"), end, `SELECT "-1"`)
-	f("REDIS0010\xff\x01\x01\x01\x01\x01\x01\x01\x01"+good, 0, "checksum")
 
-	dir := folder(t, "a.aof", good)
+	dir := folder(t, "a.aof", "REDIS0010\xff\x01\x01\x01\x01\x01\x01\x01\x01"+good)
+	if _, _, err := read(t, filepath.Join(dir, "a.aof"), true); !errors.Is(err, rdb.ErrCorrupt) || !strings.Contains(err.Error(), dir) {
+		t.Error(err)
+	}
+	dir = folder(t, "a.aof", good)
 	l, err := Open(filepath.Join(dir, "a.aof"))
 	if err != nil {
 		t.Fatal(err)

@@ -81,21 +81,30 @@ func FindManifest(dir string) (string, error) {
 	return "", fmt.Errorf("%s has several manifests (%s): name one of them", dir, strings.Join(found, ", "))
 }
 
-func openManifest(path string) (*Log, error) {
-	info, err := os.Stat(path)
+// Names are the names of the files that a manifest lists to be read, in their order.
+func Names(manifest string) ([]string, error) {
+	info, err := os.Stat(manifest)
 	if err != nil {
 		return nil, err
 	}
 	if info.Size() > manifestBytesMax {
-		return nil, fmt.Errorf("%s is too large for a manifest", path)
+		return nil, fmt.Errorf("%s is too large for a manifest", manifest)
 	}
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(manifest)
 	if err != nil {
 		return nil, err
 	}
 	names, err := parseManifest(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", manifest, err)
+	}
+	return names, nil
+}
+
+func openManifest(path string) (*Log, error) {
+	names, err := Names(path)
+	if err != nil {
+		return nil, err
 	}
 	l := &Log{Name: path}
 	for _, name := range names {

@@ -95,7 +95,7 @@ func readFile(ctx context.Context, f File, o Options, v Visitor) (*Cut, error) {
 	r := newReader(src)
 	if start, err := r.src.Peek(rdbStartBytes); err == nil && rdb.IsFile(start) {
 		if r, err = readRDB(r, v); err != nil {
-			return nil, &Error{f.Path, 0, fmt.Errorf("the RDB file at its beginning: %w", err)}
+			return nil, fmt.Errorf("%s: %w", f.Path, err)
 		}
 	}
 	u := unit{file: f.Path, v: v}

@@ -224,7 +224,7 @@ func TestDumpsOfRedis(t *testing.T) {
 func TestOldFormsInRedis(t *testing.T) {
 	c := judge(t)
 	for name, row := range oldPayloads() {
-		if Type(row.payload[0]).version() > 10 {
+		if Type(row.payload[0]).Version() > 10 {
 			continue
 		}
 		body := row.payload[:len(row.payload)-footerBytes]

@@ -33,7 +33,7 @@ type StreamWriter struct {
 // Stream begins a stream.
 func (w *Writer) Stream() *StreamWriter {
 	s := &StreamWriter{w: w, form: TypeStream2}
-	if w.newest >= TypeStream3.version() {
+	if w.newest >= TypeStream3.Version() {
 		s.form = TypeStream3
 	}
 	s.counted = nodes{elementsMost: streamNodeEntriesMost, bytesMost: streamNodeBytesMost}

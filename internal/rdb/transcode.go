@@ -6,9 +6,8 @@ import "bytes"
 // type, and else in a form that they know. A hash whose fields have deadlines has none
 // before that of version 12, and is written in it. When members of a set expire is left out.
 func (w *Writer) Value(t Type, raw []byte) error {
-	if t.version() <= w.newest && t != TypeHashValkey && t != TypeSetMetadata {
-		w.Type(t)
-		w.raw(raw)
+	if t.Version() <= w.newest && t != TypeHashValkey && t != TypeSetMetadata {
+		w.Raw(t, raw)
 		return nil
 	}
 	p := Payload{Type: t, body: raw}
@@ -24,9 +23,10 @@ func (w *Writer) Value(t Type, raw []byte) error {
 	return unsupported("type %d for readers of version %d", t, w.newest)
 }
 
-// raw writes bytes as they are.
-func (w *Writer) raw(b []byte) {
-	w.buf = append(w.buf, b...)
+// Raw writes a value that was read by Body.Raw as it is, whoever may know its type.
+func (w *Writer) Raw(t Type, raw []byte) {
+	w.Type(t)
+	w.buf = append(w.buf, raw...)
 	w.more()
 }
 

@@ -90,8 +90,8 @@ func (t Type) Kind() Kind {
 	return Unknown
 }
 
-// version is the RDB version that brought the type.
-func (t Type) version() int { return forms[t].version }
+// Version is the RDB version that brought the type.
+func (t Type) Version() int { return forms[t].version }
 
 // written is the type that a byte stands for.
 func written(b byte) (Type, bool) {

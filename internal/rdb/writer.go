@@ -68,7 +68,7 @@ func (w *Writer) Flush() error {
 
 // Type begins a value.
 func (w *Writer) Type(t Type) {
-	w.needed = max(w.needed, t.version())
+	w.needed = max(w.needed, t.Version())
 	w.Byte(byte(t))
 	if w.named {
 		w.named = false
@@ -202,6 +202,14 @@ func (w *Writer) Payload() []byte {
 	w.buf = binary.LittleEndian.AppendUint16(w.buf, uint16(w.needed))
 	w.buf = binary.LittleEndian.AppendUint64(w.buf, Checksum(0, w.buf))
 	return w.buf
+}
+
+// Reset forgets what was written into memory, and keeps the room.
+func (w *Writer) Reset() {
+	if cap(w.buf) > takeRoomMax {
+		w.buf = nil
+	}
+	w.buf, w.needed, w.named = w.buf[:0], versionOldest, false
 }
 
 // Take returns what was written since the last Take, in memory, and gives it away.
