@@ -20,6 +20,7 @@ const module = "hyperkv"
 //	cmd ─► engine/embedded ─► engine/family ─► engine ─► shard ─► shard/keyspace ─► shard/object ─► shard/ds
 //	cmd ─► netio, netio/admin, bench            the outside world: sockets
 //	cmd ─► persist/journal ─► persist/wal ─► persist/disk   and the disk
+//	cmd ─► persist/snapshot ─► persist/disk
 //	all of these ─► resp, internal
 var allowed = []struct {
 	pkg string
@@ -44,6 +45,7 @@ var allowed = []struct {
 	{"netio", nil},
 	{"netio/admin", []string{"internal/..."}},
 	{"persist/journal", []string{"persist/wal", "persist/disk", "internal/..."}},
+	{"persist/snapshot", []string{"persist/disk", "internal/..."}},
 	{"persist/wal", []string{"persist/disk", "internal/..."}},
 	{"persist/disk/frail", []string{"persist/disk"}},
 	{"persist/disk", nil},
@@ -81,6 +83,7 @@ var doors = map[string]string{
 	"github.com/spf13/cobra":                   "cmd/hyperkv",
 	"github.com/coreos/go-systemd/v22":         "cmd/hyperkv",
 	"github.com/KimMachineGun/automemlimit":    "internal/config",
+	"github.com/klauspost/compress":            "persist/snapshot",
 	"github.com/HdrHistogram/hdrhistogram-go":  "bench",
 	"github.com/anishathalye/porcupine":        "internal/testkit",
 }

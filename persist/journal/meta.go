@@ -34,6 +34,9 @@ const (
 
 func (g generation) folder() string { return fmt.Sprintf("%06d", g.Number) }
 
+// last is the generation in use.
+func (m *meta) last() generation { return m.Generations[len(m.Generations)-1] }
+
 func (m *meta) identity() (id uint64, err error) {
 	if _, err := fmt.Sscanf(m.Identity, "%016x", &id); err != nil {
 		return 0, fmt.Errorf("identity %q: %w", m.Identity, err)

@@ -46,6 +46,9 @@ func Open(o Options) (*Journal, Recovery, error) {
 	if err != nil {
 		return nil, found, err
 	}
+	if o.From != nil && o.From.Identity != m.Identity {
+		return nil, found, &MissingError{fmt.Sprintf("the snapshot belongs to the journal %s, and %s is %s", o.From.Identity, o.Dir, m.Identity)}
+	}
 	whole := false
 	for i, g := range m.Generations {
 		last := i == len(m.Generations)-1
@@ -55,7 +58,7 @@ func Open(o Options) (*Journal, Recovery, error) {
 		}
 		found.Generations++
 	}
-	if n := len(m.Generations); !whole || m.Generations[n-1].Shards != o.Shards {
+	if n := len(m.Generations); !whole || m.Generations[n-1].Shards != o.Shards || o.From != nil && m.Generations[n-1].Number < o.From.Generation {
 		// What was cut off or left out stays so for ever if nothing is added to it.
 		j.abandon()
 		if err := j.begin(m, identity); err != nil {
@@ -63,6 +66,7 @@ func Open(o Options) (*Journal, Recovery, error) {
 			return nil, found, err
 		}
 	}
+	j.meta.Store(m)
 	j.rounds.asked = make(chan struct{}, 1)
 	j.rounds.changed = sync.NewCond(&j.rounds.mu)
 	var running sync.WaitGroup
@@ -89,6 +93,9 @@ func (j *Journal) begin(m *meta, identity uint64) error {
 	if n := len(m.Generations); n > 0 {
 		g.Number = m.Generations[n-1].Number + 1
 	}
+	if j.o.From != nil {
+		g.Number = max(g.Number, j.o.From.Generation+1)
+	}
 	j.logs = make([]*shardLog, g.Shards)
 	err := each(g.Shards, func(i int) error {
 		l, _, err := wal.Open(j.options(g, identity, i), false, nil)
@@ -114,12 +121,16 @@ func (j *Journal) options(g generation, identity uint64, log int) wal.Options {
 // play plays a generation, and opens its logs if that is asked for. It says whether
 // all logs were whole.
 func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery) (whole bool, err error) {
+	from, err := j.o.from(g)
+	if err != nil || from == nil {
+		return false, err
+	}
 	meet := newMeeting(g.Shards)
 	logs := make([]*shardLog, g.Shards)
 	cut := len(found.Cut)
 	var mu sync.Mutex
 	err = each(g.Shards, func(i int) error {
-		p := &part{log: i, meet: meet, player: j.o.Player(i, g.Shards)}
+		p := &part{log: i, from: from[i], meet: meet, player: j.o.Player(i, g.Shards)}
 		var read wal.Recovery
 		var err error
 		if open {
@@ -129,6 +140,9 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 			}
 		} else {
 			read, err = wal.Check(j.options(g, identity, i), p.replay)
+		}
+		if err == nil {
+			err = covers(g, i, from[i], &read)
 		}
 		meet.leave(i, read.Last, err)
 		mu.Lock()
@@ -156,6 +170,7 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 // part plays one log.
 type part struct {
 	log     int
+	from    uint64 // what was recorded before is left out
 	meet    *meeting
 	player  Player
 	space   []Effect
@@ -166,6 +181,15 @@ type part struct {
 
 func (p *part) replay(r wal.Record) (err error) {
 	d := decoder{p: r.Payload}
+	if r.LSN < p.from {
+		if r.Kind == kindShared { // no other unit may get its number
+			var number uint64
+			if number, p.places, err = d.shared(p.places); err == nil {
+				p.meet.note(number)
+			}
+		}
+		return err
+	}
 	switch r.Kind {
 	case kindUnit:
 		return p.play(&d, false)
@@ -281,6 +305,13 @@ func (m *meeting) arrive(log int, number uint64, places []place, play func() err
 		delete(m.units, number)
 	}
 	return nil
+}
+
+// note takes notice of the number of a unit that is left out.
+func (m *meeting) note(number uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = max(m.last, number)
 }
 
 // playable says that every log of a unit has come to it, or has ended right before it.
