@@ -35,6 +35,9 @@ type Options struct {
 	Log          *slog.Logger
 	// From is what a snapshot that was loaded holds already; nil if there was none.
 	From *Position
+	// Loaded is the number of that snapshot, and Newest that of the newest that was ever
+	// completed; 0 if there was none.
+	Loaded, Newest uint64
 	// Player makes what plays one log: number log of a generation of so many shards.
 	Player func(log, shards int) Player
 	// Committed is called after the time of a ticket has come, on another goroutine. It

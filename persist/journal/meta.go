@@ -24,6 +24,12 @@ type meta struct {
 type generation struct {
 	Number int `json:"number"`
 	Shards int `json:"shards"`
+	// Base is the snapshot that it began behind, if that was not where the generation
+	// before it has ended; 0 if there was none.
+	Base uint64 `json:"base,omitempty"`
+	// Pending says that the snapshot was only being taken then: without it nothing of the
+	// generation was promised to anybody.
+	Pending bool `json:"pending,omitempty"`
 }
 
 const (

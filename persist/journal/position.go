@@ -3,8 +3,10 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
+	"hyperkv/persist/disk"
 	"hyperkv/persist/wal"
 )
 
@@ -93,6 +95,27 @@ func removeGeneration(o Options, g generation) error {
 	return o.Disk.RemoveDir(dir)
 }
 
+// After is the position behind everything that there is of a journal which is not
+// recorded any more: a snapshot of that position makes all of it superfluous.
+func After(d disk.Disk, dir string) (*Position, error) {
+	if _, err := d.List(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	f, err := d.Open(filepath.Join(dir, metaName)) // readMeta would begin a journal
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	_ = f.Close()
+	m, err := readMeta(d, dir)
+	if err != nil || len(m.Generations) == 0 {
+		return nil, err
+	}
+	return &Position{Identity: m.Identity, Generation: m.last().Number + 1}, nil
+}
+
 // A MissingError says that what has to be played is not there.
 type MissingError struct{ Reason string }
 
@@ -101,6 +124,12 @@ func (e *MissingError) Error() string { return e.Reason }
 // from is the first record to be played of each log of a generation, nil if all of it is to
 // be left out.
 func (o *Options) from(g generation) ([]uint64, error) {
+	if g.Base > o.Loaded && (o.From == nil || g.Number >= o.From.Generation) {
+		if g.Pending && g.Base > o.Newest {
+			return nil, nil
+		}
+		return nil, &MissingError{fmt.Sprintf("generation %d of the journal was begun behind snapshot %d, which cannot be read", g.Number, g.Base)}
+	}
 	first := make([]uint64, g.Shards)
 	for i := range first {
 		first[i] = 1
