@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"hyperkv/engine"
+	"hyperkv/engine/embedded"
 	"hyperkv/engine/snapshot"
 	"hyperkv/persist/disk"
 	"hyperkv/persist/journal"
@@ -157,5 +159,48 @@ func (d *durability) empty() {
 	})
 }
 
-// reload implements engine.Durability.
-func (d *durability) reload() error { return errors.New("not yet") }
+// reload implements engine.Durability: another engine recovers what is on disk, and this one
+// gets what that has found. Nobody changes anything meanwhile.
+func (d *durability) reload() (err error) {
+	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) {
+		j := d.journal.Load()
+		if j == nil {
+			err = errors.New("there is no log")
+			return
+		}
+		if err = j.Sync(); err != nil {
+			return
+		}
+		other := newDurability(d.cfg, d.log)
+		other.saver = newSaver(other)
+		if other.engine, err = engine.New(engine.Options{Config: d.cfg, Families: embedded.Families(), Log: d.log, Clock: other.clock}); err != nil {
+			return
+		}
+		defer other.engine.Close()
+		var all [][]snapshot.Block
+		if all, err = other.replay(); err == nil {
+			err = snapshot.Replace(c, d.engine, all)
+		}
+	})
+	return err
+}
+
+// replay recovers what a data directory holds that another process uses, or another engine
+// of this one, and changes nothing there.
+func (d *durability) replay() (all [][]snapshot.Block, err error) {
+	loaded, newest, err := d.loadSnapshot()
+	if err != nil {
+		return nil, err
+	}
+	options := d.journalOptions()
+	options.Newest = newest
+	if loaded != nil {
+		options.Loaded = loaded.Number
+		options.From = (*journal.Position)(loaded.Journal)
+	}
+	if _, err := journal.Replay(options); err != nil {
+		return nil, err
+	}
+	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { all = snapshot.Copy(c) })
+	return all, nil
+}

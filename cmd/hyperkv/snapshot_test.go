@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hyperkv/internal/difftest"
 	"hyperkv/internal/testkit"
 )
 
@@ -382,4 +383,61 @@ func TestSnapshotsUnderLoad(t *testing.T) {
 	if slices.Sort(digests); len(slices.Compact(digests)) != 4 {
 		t.Error("nothing changed")
 	}
+}
+
+// DEBUG RELOAD and DEBUG LOADAOF leave the dataset as it was, whether a snapshot, the log or
+// both hold it, also while other clients write.
+func TestReloads(t *testing.T) {
+	s := startDurable(t, t.TempDir(), "everysec", 2, "--enable-debug-command", "yes")
+	c := dial(t, s.Network, s.Addr)
+	steps, err := difftest.Steps(uint64(time.Now().UnixNano()), []difftest.Family{
+		difftest.Strings, difftest.Lists, difftest.Hashes, difftest.Sets, difftest.ZSets, difftest.Streams, difftest.Generic}, time.Now(), 2000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var digests []string
+	for i, st := range steps {
+		if _, err := c.Do(st.Args...); err != nil {
+			t.Fatalf("%q: %v", st.Args, err)
+		}
+		if i%200 != 0 {
+			continue
+		}
+		if i == 1000 {
+			expect(t, c, "OK", "SAVE")
+		}
+		digest := ask(t, c, "DEBUG", "DIGEST")
+		for _, how := range []string{"RELOAD", "LOADAOF"} {
+			expect(t, c, "OK", "DEBUG", how)
+			if got := ask(t, c, "DEBUG", "DIGEST"); got != digest {
+				t.Fatalf("after %d commands and DEBUG %s the digest was %s and is %s", i, how, digest, got)
+			}
+		}
+		digests = append(digests, digest)
+	}
+	if slices.Sort(digests); len(slices.Compact(digests)) < 5 {
+		t.Error("hardly anything changed")
+	}
+	expect(t, c, "(error) ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.", "DEBUG", "RELOAD", "NOW")
+
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		other, err := testkit.Dial(s.Network, s.Addr)
+		if err != nil {
+			return
+		}
+		defer other.Close()
+		load(t, other, 20_000, func(int) []string { return []string{"INCR", "counter"} })
+	}()
+	for open := true; open; {
+		expect(t, c, "OK", "DEBUG", "RELOAD")
+		expect(t, c, "OK", "DEBUG", "LOADAOF")
+		select {
+		case <-done:
+			open = false
+		default:
+		}
+	}
+	expect(t, c, `"20000"`, "GET", "counter")
 }

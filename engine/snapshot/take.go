@@ -124,6 +124,8 @@ type taker struct {
 	behind   int // bytes of ready
 	tooFar   bool
 	total    uint64 // keys; of run
+	// unbounded says that all of it is to stay in memory.
+	unbounded bool
 }
 
 func newTaker(s *shard.Shard, limits *object.Limits, now int64, native bool) *taker {
@@ -163,7 +165,7 @@ func (t *taker) end() {
 	b := Block{Bytes: t.w.Take(), Keys: t.keys}
 	t.database, t.keys = -1, 0
 	t.behind += len(b.Bytes)
-	if t.behind > behindBytesMax {
+	if t.behind > behindBytesMax && len(t.ready) > 0 && !t.unbounded {
 		t.tooFar = true
 		t.abandon()
 		return

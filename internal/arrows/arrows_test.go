@@ -29,7 +29,7 @@ var allowed = []struct {
 	{"cmd/...", []string{"..."}},
 
 	// The server family shows what the family of keys knows about a key.
-	{"engine/server", []string{"engine/keys", "engine", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
+	{"engine/server", []string{"engine/keys", "engine/snapshot", "engine", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
 	{"engine/embedded", []string{"engine/*", "engine", "resp", "internal/..."}},
 	// What keys and snapshots share: values in the format of RDB files.
 	{"engine/values", []string{"shard", "shard/keyspace", "shard/object", "internal/rdb"}},

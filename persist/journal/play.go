@@ -32,8 +32,8 @@ func Open(o Options) (*Journal, Recovery, error) {
 	if err != nil {
 		return nil, found, err
 	}
-	if o.From != nil && o.From.Identity != m.Identity {
-		return nil, found, &MissingError{fmt.Sprintf("the snapshot belongs to the journal %s, and %s is %s", o.From.Identity, o.Dir, m.Identity)}
+	if err := o.belongs(m); err != nil {
+		return nil, found, err
 	}
 	played, whole := false, false // the last generation
 	for i, g := range m.Generations {
@@ -54,6 +54,33 @@ func Open(o Options) (*Journal, Recovery, error) {
 	}
 	j.run(m)
 	return j, found, nil
+}
+
+// Replay plays what a journal holds as Open does, and neither opens nor changes anything:
+// somebody else may be using it.
+func Replay(o Options) (found Recovery, err error) {
+	j, m, identity, err := prepare(o)
+	if err != nil {
+		return found, err
+	}
+	if err := o.belongs(m); err != nil {
+		return found, err
+	}
+	for _, g := range m.Generations {
+		if _, _, err := j.play(g, identity, false, &found); err != nil {
+			return found, err
+		}
+		found.Generations++
+	}
+	return found, nil
+}
+
+// belongs says whether the snapshot is one of this journal.
+func (o *Options) belongs(m *meta) error {
+	if o.From != nil && o.From.Identity != m.Identity {
+		return &MissingError{fmt.Sprintf("the snapshot belongs to the journal %s, and %s is %s", o.From.Identity, o.Dir, m.Identity)}
+	}
+	return nil
 }
 
 // prepare makes a journal without its logs.
