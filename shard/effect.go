@@ -39,13 +39,13 @@ func (c *Call) Effect(args ...[]byte) { c.EffectIn(c.DB.Number, args...) }
 
 // Recorded says whether anybody listens to effects: a handler whose effects are much
 // work may leave them out otherwise.
-func (c *Call) Recorded() bool { return c.set.effects != nil }
+func (c *Call) Recorded() bool { return c.set.recording() }
 
 // EffectIn is Effect for a change in another database than the selected one.
 func (c *Call) EffectIn(database int, args ...[]byte) {
 	b := &c.effects
 	b.spoken = true
-	if c.set.effects == nil {
+	if !c.set.recording() {
 		return
 	}
 	from := len(b.args)
@@ -67,7 +67,7 @@ func (c *Call) EndUnit() {
 // settleEffects completes the effects of a command that changed something.
 func (c *Call) settleEffects() {
 	b := &c.effects
-	if c.set.effects == nil {
+	if !c.set.recording() {
 		b.spoken = false
 		return
 	}
@@ -112,7 +112,7 @@ var effectDelete = []byte("DEL")
 
 // emitDelete records that the shard itself removed a key.
 func (s *Shard) emitDelete(c *Call, database int, key []byte) {
-	if s.set.effects != nil {
+	if s.set.recording() {
 		s.emit(c, database, [][]byte{effectDelete, key})
 	}
 }
