@@ -18,6 +18,7 @@ import (
 	"hyperkv/internal/config"
 	"hyperkv/netio"
 	"hyperkv/netio/admin"
+	"hyperkv/shard"
 )
 
 // server is the engine with its sockets: here, and only here, they meet.
@@ -31,23 +32,28 @@ type server struct {
 	processors *netio.Processors
 	resting    chan struct{} // closed to end rest
 	durability *durability   // nil when nothing keeps the data
+	// replication is set once the engine is there.
+	replication atomic.Pointer[replicating]
 }
 
 // startServer brings everything up and returns once clients can connect.
 func startServer(ctx context.Context, cfg *config.Config, params *config.Params, log *slog.Logger) (*server, error) {
 	options := engine.Options{Config: cfg, Params: params, Families: embedded.Families(), Log: log}
 	s := &server{}
+	options.Effects = s.record
 	if cfg.AOFEnabled {
 		s.durability = newDurability(log)
-		options.Effects, options.Clock = s.durability.record, s.durability.clock
+		options.Clock = s.durability.clock
 	}
 	e, err := engine.New(options)
 	if err != nil {
 		return nil, err
 	}
 	s.engine = e
+	s.replication.Store(startReplication(e, s.durability, log))
 	if s.durability != nil {
 		if err := s.durability.start(e, cfg); err != nil {
+			s.replication.Load().close()
 			e.Close()
 			return nil, err
 		}
@@ -78,6 +84,7 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	s.resting = make(chan struct{})
 	go rest(s.resting, e.Calls, freeHeap)
 	s.ready.Store(true)
+	s.replication.Load().begin()
 	return s, nil
 }
 
@@ -112,11 +119,22 @@ func (s *server) Shutdown(ctx context.Context) error {
 
 // close ends what is behind the sockets.
 func (s *server) close() (err error) {
+	s.replication.Load().close()
 	s.engine.Close()
 	if s.durability != nil {
 		err = s.durability.close()
 	}
 	return err
+}
+
+// record implements shard.EffectSink.
+func (s *server) record(shards []*shard.Shard, effects []shard.Effect) {
+	if s.durability != nil {
+		s.durability.record(shards, effects)
+	}
+	if r := s.replication.Load(); r != nil {
+		r.effects(effects)
+	}
 }
 
 // loop is an event loop of the network as the engine's loop.
@@ -200,6 +218,9 @@ func (s *server) Ready() error { return s.Started() }
 func (s *server) Started() error {
 	if !s.ready.Load() {
 		return errors.New("starting or stopping")
+	}
+	if _, loading := s.engine.Loading(); loading {
+		return errors.New("loading a dataset")
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
 	"hyperkv/engine"
@@ -15,12 +13,6 @@ var lifecycle = []engine.Command{{
 	Tips:    []string{"nondeterministic_output"},
 	Summary: "Answers the time of the server, in seconds and microseconds.",
 	Since:   "2.6.0", Complexity: "O(1)",
-}, {
-	Name: "ROLE", Arity: 1, Session: role,
-	Flags:      engine.NoScript | engine.Loading | engine.Stale | engine.Fast,
-	Categories: "admin dangerous",
-	Summary:    "Answers the part that the server plays in replication.",
-	Since:      "2.8.12", Complexity: "O(1)",
 }, {
 	Name: "LASTSAVE", Arity: 1, Session: lastSave,
 	Flags:      engine.Loading | engine.Stale | engine.Fast,
@@ -38,19 +30,6 @@ var lifecycle = []engine.Command{{
 	Since:   "1.0.0", Complexity: "O(1)",
 	Syntax:  "[save-selector(NOSAVE | SAVE)] [NOW] [FORCE] [ABORT]",
 	History: []string{"7.0.0: Added the options NOW, FORCE and ABORT."},
-}, {
-	Name: "REPLICAOF", Arity: 3, Session: replicaOf,
-	Flags:   engine.NoAsyncLoading | engine.Admin | engine.NoScript | engine.Stale,
-	Summary: "Makes the server a copy of another one, or NO ONE's.",
-	Since:   "5.0.0", Complexity: "O(1)",
-	Syntax: replicaOfSyntax,
-}, {
-	Name: "SLAVEOF", Arity: 3, Session: replicaOf,
-	Flags:   engine.NoAsyncLoading | engine.Admin | engine.NoScript | engine.Stale,
-	Summary: "Is the older name of REPLICAOF.",
-	Since:   "1.0.0", Complexity: "O(1)",
-	Syntax:     replicaOfSyntax,
-	Deprecated: "5.0.0", Replacement: "`REPLICAOF`",
 }, {
 	Name: "SAVE", Arity: 1, Session: save,
 	Flags:   engine.NoAsyncLoading | engine.Admin | engine.NoScript | engine.NoMulti,
@@ -70,22 +49,12 @@ var lifecycle = []engine.Command{{
 	Since:   "1.0.0", Complexity: "O(1)",
 }}
 
-const replicaOfSyntax = "args(host-port(host port) | no-one(NO ONE))"
-
 // TIME
 func timeCommand(c *engine.Context) error {
 	micros := time.Now().UnixMicro()
 	c.Reply.Array(2)
 	c.Reply.BulkInt(micros / 1e6)
 	return c.Reply.BulkInt(micros % 1e6)
-}
-
-// ROLE
-func role(c *engine.Context) error {
-	c.Reply.Array(3)
-	c.Reply.BulkString("master")
-	c.Reply.Int(0)
-	return c.Reply.Array(0)
 }
 
 // LASTSAVE
@@ -138,18 +107,6 @@ func shutdown(c *engine.Context) error {
 	c.Engine.Log.Warn("SHUTDOWN requested", "client", c.Session.ID(), "address", remote)
 	c.Engine.RequestShutdown()
 	return nil
-}
-
-// REPLICAOF host port | NO ONE
-func replicaOf(c *engine.Context) error {
-	if resp.WordIs(c.Args[1], "NO") && resp.WordIs(c.Args[2], "ONE") {
-		return c.Reply.OK()
-	}
-	port, err := strconv.Atoi(strings.TrimSpace(string(c.Args[2])))
-	if err != nil || port < 0 || port > 65535 {
-		return resp.Error("ERR Invalid master port")
-	}
-	return unavailable("replication from another server is")
 }
 
 // SAVE
