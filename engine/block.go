@@ -53,6 +53,10 @@ func (s *Session) Later(c *Command) (answer func(reply func(w *resp.Writer) erro
 	start := clock.Monotonic()
 	return func(reply func(w *resp.Writer) error) {
 		s.loop.post(func() {
+			if s.closed {
+				s.completed(&b.pending)
+				return
+			}
 			w := resp.Writer{Proto: s.proto}
 			if err := reply(&w); err != nil {
 				w.Error(err)

@@ -83,6 +83,8 @@ type Engine struct {
 	// ResetStats, by command; nil before. Guarded by mu.
 	forgotten []shard.CommandStats
 
+	// LastWill is what SHUTDOWN has said of a snapshot at the end.
+	LastWill     atomic.Uint32
 	shutdown     chan struct{}
 	shutdownOnce sync.Once
 	stopped      chan struct{}

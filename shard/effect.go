@@ -3,6 +3,8 @@ package shard
 import (
 	"bytes"
 	"slices"
+
+	"hyperkv/internal/invariant"
 )
 
 // An Effect is what a command did, as the command that does it again: absolute
@@ -37,15 +39,22 @@ type effectBuffer struct {
 // time, on chance or on what it found calls it; all others are recorded as sent.
 func (c *Call) Effect(args ...[]byte) { c.EffectIn(c.DB.Number, args...) }
 
+// SetEffects says who receives what changes from now on, nil for nobody. The call has all
+// shards.
+func (c *Call) SetEffects(sink EffectSink) {
+	invariant.Assert(len(c.shards) == len(c.set.Shards), "the effect sink changes under some turns only")
+	c.set.effects = sink
+}
+
 // Recorded says whether anybody listens to effects: a handler whose effects are much
 // work may leave them out otherwise.
-func (c *Call) Recorded() bool { return c.set.recording() }
+func (c *Call) Recorded() bool { return c.set.effects != nil }
 
 // EffectIn is Effect for a change in another database than the selected one.
 func (c *Call) EffectIn(database int, args ...[]byte) {
 	b := &c.effects
 	b.spoken = true
-	if !c.set.recording() {
+	if c.set.effects == nil {
 		return
 	}
 	from := len(b.args)
@@ -67,7 +76,7 @@ func (c *Call) EndUnit() {
 // settleEffects completes the effects of a command that changed something.
 func (c *Call) settleEffects() {
 	b := &c.effects
-	if !c.set.recording() {
+	if c.set.effects == nil {
 		b.spoken = false
 		return
 	}
@@ -112,7 +121,7 @@ var effectDelete = []byte("DEL")
 
 // emitDelete records that the shard itself removed a key.
 func (s *Shard) emitDelete(c *Call, database int, key []byte) {
-	if s.set.recording() {
+	if s.set.effects != nil {
 		s.emit(c, database, [][]byte{effectDelete, key})
 	}
 }

@@ -72,7 +72,7 @@ func (s *Shard) membersExpired(c *Call, v *Collection, gone [][]byte, left int) 
 	}
 	s.stats.membersExpired(len(gone))
 	words := removalsOf(v.Type())
-	if s.set.recording() {
+	if s.set.effects != nil {
 		s.emit(c, v.database, append([][]byte{words.effect, v.key}, gone...))
 	}
 	if left == 0 {

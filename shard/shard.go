@@ -71,12 +71,9 @@ type Set struct {
 	Shards []*Shard
 	clock  clock.Clock
 	hooks  Hooks
-	// effects is hooks.Effects, nil when nobody ever listens.
+	// effects is nil when nobody listens. It is read under some turn and written under all.
 	effects EffectSink
-	// Silent says that nobody listens at present, so that no effects are made. It
-	// changes while all turns are held.
-	Silent atomic.Bool
-	order  sequencer
+	order   sequencer
 	// arrivals numbers those who wait, in the order in which they began to.
 	arrivals atomic.Uint64
 
@@ -101,9 +98,6 @@ type Set struct {
 	onLong atomic.Pointer[func()]
 	closed chan struct{}
 }
-
-// recording says whether effects are made.
-func (set *Set) recording() bool { return set.effects != nil && !set.Silent.Load() }
 
 // OnLong has f called whenever a keeper is about to run a long job, or has more
 // keys to expire than fit a slice, so that the process can make room for it

@@ -26,8 +26,11 @@ import (
 type replicating struct {
 	node       *replication.Node
 	engine     *engine.Engine
-	durability *durability // nil when nothing keeps the data
+	durability *durability
 	log        *slog.Logger
+
+	// call is that of whoever holds all turns at present.
+	call *shard.Call
 
 	// What the primary does is done by the goroutine of its link.
 	applier *engine.Applier
@@ -50,9 +53,8 @@ func startReplication(e *engine.Engine, d *durability, log *slog.Logger) *replic
 			}
 			return os.TempDir() // nothing is kept, so the folder need not be there
 		},
-		Port:   func() int { return int(p.Int("port")) },
+		Port: func() int { return int(p.Int("port")) },
 	})
-	r.record(false)
 	e.SetReplication(r)
 	p.OnChange("repl-backlog-size", func(value string) error {
 		bytes, err := strconv.ParseInt(value, 10, 64)
@@ -88,13 +90,10 @@ func (r *replicating) begin() {
 	}
 }
 
-// record says whether the feed wants effects.
-func (r *replicating) record(on bool) { r.engine.Shards.Silent.Store(!on && r.durability == nil) }
-
 func (r *replicating) close() { r.node.Close() }
 
-// effects takes what the shards do.
-func (r *replicating) effects(effects []shard.Effect) {
+// effects implements shard.EffectSink.
+func (r *replicating) effects(_ []*shard.Shard, effects []shard.Effect) {
 	r.node.Feed().Record(len(effects), func(i int) (int, [][]byte) { return effects[i].Database, effects[i].Args })
 }
 
@@ -103,11 +102,25 @@ type host struct{ r *replicating }
 
 // Exclusive implements replication.Host.
 func (h host) Exclusive(f func()) {
-	h.r.engine.Shards.NewExclusive().Run(false, func(*shard.Call) { f() })
+	h.r.engine.Shards.NewExclusive().Run(false, func(c *shard.Call) { h.r.with(c, f) })
+}
+
+// with calls f while c has all shards.
+func (r *replicating) with(c *shard.Call, f func()) {
+	r.call = c
+	f()
+	r.call = nil
 }
 
 // Record implements replication.Host.
-func (h host) Record(on bool) { h.r.record(on) }
+func (h host) Record(on bool) {
+	sinks := h.r.durability.sinks
+	sinks.feed = nil
+	if on {
+		sinks.feed = h.r.effects
+	}
+	sinks.listen(h.r.call)
+}
 
 // Undivided implements replication.Host.
 func (h host) Undivided(on bool) { h.r.engine.Shards.SetUndivided(on) }
@@ -119,7 +132,9 @@ func (p pieces) Write(_ int, b snapshot.Block) error { return p(b.Bytes) }
 
 // Snapshot implements replication.Host.
 func (h host) Snapshot(ctx context.Context, native bool, atCut func(), write func(piece []byte) error) error {
-	_, err := snapshot.Take(ctx, h.r.engine, snapshot.Options{Native: native, AtCut: atCut}, pieces(write))
+	_, err := snapshot.Take(ctx, h.r.engine, snapshot.Options{Native: native, AtCut: func(c *shard.Call) {
+		h.r.with(c, atCut)
+	}}, pieces(write))
 	return err
 }
 
@@ -150,9 +165,7 @@ func (h host) Apply(unit []replication.Effect, settled func()) error {
 
 // Commit implements replication.Host.
 func (h host) Commit() {
-	if d := h.r.durability; d != nil {
-		d.Commit(false) // what is to be done about an error, the durability does
-	}
+	h.r.durability.Commit(false) // what is to be done about an error, the durability does
 }
 
 // SetReplica implements replication.Host.

@@ -18,7 +18,6 @@ import (
 	"hyperkv/internal/config"
 	"hyperkv/netio"
 	"hyperkv/netio/admin"
-	"hyperkv/shard"
 )
 
 // server is the engine with its sockets: here, and only here, they meet.
@@ -29,34 +28,27 @@ type server struct {
 	loops  []*loop
 	ready  atomic.Bool
 	// processors fits GOMAXPROCS to the load.
-	processors *netio.Processors
-	resting    chan struct{} // closed to end rest
-	durability *durability   // nil when nothing keeps the data
-	// replication is set once the engine is there.
-	replication atomic.Pointer[replicating]
+	processors  *netio.Processors
+	resting     chan struct{} // closed to end rest
+	durability  *durability
+	replication *replicating
 }
 
 // startServer brings everything up and returns once clients can connect.
 func startServer(ctx context.Context, cfg *config.Config, params *config.Params, log *slog.Logger) (*server, error) {
 	options := engine.Options{Config: cfg, Params: params, Families: embedded.Families(), Log: log}
-	s := &server{}
-	options.Effects = s.record
-	if cfg.AOFEnabled {
-		s.durability = newDurability(log)
-		options.Clock = s.durability.clock
-	}
+	s := &server{durability: newDurability(cfg, log)}
+	options.Clock = s.durability.clock
 	e, err := engine.New(options)
 	if err != nil {
 		return nil, err
 	}
 	s.engine = e
-	s.replication.Store(startReplication(e, s.durability, log))
-	if s.durability != nil {
-		if err := s.durability.start(e, cfg); err != nil {
-			s.replication.Load().close()
-			e.Close()
-			return nil, err
-		}
+	s.replication = startReplication(e, s.durability, log)
+	if err := s.durability.start(e); err != nil {
+		s.replication.close()
+		e.Close()
+		return nil, err
 	}
 	s.net, err = netio.Serve(ctx, s, netio.Options{
 		Loops:            engine.ShardCount(cfg),
@@ -84,7 +76,7 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	s.resting = make(chan struct{})
 	go rest(s.resting, e.Calls, freeHeap)
 	s.ready.Store(true)
-	s.replication.Load().begin()
+	s.replication.begin()
 	return s, nil
 }
 
@@ -118,29 +110,17 @@ func (s *server) Shutdown(ctx context.Context) error {
 }
 
 // close ends what is behind the sockets.
-func (s *server) close() (err error) {
-	s.replication.Load().close()
+func (s *server) close() error {
+	s.replication.close()
+	err := s.durability.settle()
 	s.engine.Close()
-	if s.durability != nil {
-		err = s.durability.close()
-	}
-	return err
-}
-
-// record implements shard.EffectSink.
-func (s *server) record(shards []*shard.Shard, effects []shard.Effect) {
-	if s.durability != nil {
-		s.durability.record(shards, effects)
-	}
-	if r := s.replication.Load(); r != nil {
-		r.effects(effects)
-	}
+	return errors.Join(err, s.durability.close())
 }
 
 // loop is an event loop of the network as the engine's loop.
 type loop struct {
 	*engine.Loop
-	durability *durability // nil when nothing keeps the data
+	durability *durability
 	wake       func()
 	waiting    atomic.Bool  // it holds a ticket of the durability's
 	turns      atomic.Int64 // of Tick: proof that the loop is alive
@@ -151,10 +131,8 @@ func (s *server) NewLoop(index int, wake func()) netio.Loop {
 	l := &loop{Loop: s.engine.NewLoop(index, wake), durability: s.durability, wake: wake}
 	l.turns.Store(time.Now().UnixNano())
 	s.loops = append(s.loops, l)
-	if s.durability != nil {
-		loops := slices.Clone(s.loops)
-		s.durability.loops.Store(&loops)
-	}
+	loops := slices.Clone(s.loops)
+	s.durability.loops.Store(&loops)
 	return l
 }
 
@@ -171,9 +149,6 @@ func (l *loop) Open(c *netio.Conn) (netio.Session, error) {
 
 // Commit implements netio.Loop.
 func (l *loop) Commit(wait bool) netio.Ticket {
-	if l.durability == nil {
-		return netio.Now
-	}
 	t := l.durability.Commit(wait)
 	if t == netio.Now || t == netio.Never {
 		return t

@@ -17,6 +17,7 @@ import (
 	"hyperkv/engine/snapshot"
 	"hyperkv/internal/difftest"
 	"hyperkv/internal/testkit"
+	"hyperkv/shard"
 )
 
 // blocks is a snapshot.Sink in memory. Safe for concurrent use.
@@ -109,7 +110,7 @@ func snapshotEpisode(t *testing.T, seed uint64, shards int) (behind int) {
 	begin := func() {
 		_, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{
 			Native: true, Slice: -1,
-			AtCut: func() {
+			AtCut: func(*shard.Call) {
 				l.record.mu.Lock()
 				cut = len(l.record.units)
 				l.record.mu.Unlock()

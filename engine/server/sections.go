@@ -169,34 +169,60 @@ func (r *report) memory() {
 // allocator is the name of what holds the dataset.
 const allocator = "hyperkv-arena"
 
-// persistence describes a dataset that lives in memory only. Its last save is
-// the start of the server, when it was empty.
+// persistence describes what keeps the data. Where Redis copies the process there is
+// nothing to tell: copies of pages are zero.
 func (r *report) persistence() {
+	state, _ := r.e.DurabilityState()
+	shots := &state.Snapshots
+	saving, rewriting := 0, 0
+	took := func(reason engine.SnapshotReason) int64 { return -1 }
+	if shots.Running {
+		if shots.Reason == engine.SnapshotRewrite {
+			rewriting = 1
+		} else {
+			saving = 1
+		}
+		took = func(reason engine.SnapshotReason) int64 {
+			if reason != shots.Reason {
+				return -1
+			}
+			return int64(time.Since(shots.Began).Seconds())
+		}
+	}
 	r.loading()
 	r.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
 	r.text("current_fork_perc", "0.00")
-	r.zeros("current_save_keys_processed", "current_save_keys_total")
-	r.uint("rdb_changes_since_last_save", r.statistics().Dirty)
-	r.int("rdb_bgsave_in_progress", 0)
-	r.int("rdb_last_save_time", r.e.Started().Unix())
-	r.text("rdb_last_bgsave_status", "ok")
-	r.int("rdb_last_bgsave_time_sec", -1)
-	r.int("rdb_current_bgsave_time_sec", -1)
-	r.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded")
-	state, enabled := r.e.Durable()
-	r.bool("aof_enabled", enabled)
-	r.zeros("aof_rewrite_in_progress", "aof_rewrite_scheduled")
-	r.int("aof_last_rewrite_time_sec", -1)
-	r.int("aof_current_rewrite_time_sec", -1)
-	r.text("aof_last_bgrewrite_status", "ok")
-	r.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
+	r.uint("current_save_keys_processed", shots.Keys)
+	r.uint("current_save_keys_total", shots.KeysAtCut)
+	r.uint("rdb_changes_since_last_save", r.statistics().Dirty-shots.Dirty)
+	r.int("rdb_bgsave_in_progress", int64(saving))
+	r.int("rdb_last_save_time", lastSaved(r.e).Unix())
+	status := "ok"
+	if shots.LastError != nil {
+		status = "err"
+	}
+	r.text("rdb_last_bgsave_status", status)
+	r.int("rdb_last_bgsave_time_sec", wholeSeconds(shots.LastTook))
+	r.int("rdb_current_bgsave_time_sec", took(engine.SnapshotSave))
+	r.uint("rdb_saves", shots.Count)
+	r.zeros("rdb_last_cow_size", "rdb_last_load_keys_expired")
+	r.uint("rdb_last_load_keys_loaded", shots.Loaded)
+	r.bool("aof_enabled", state.Log)
+	r.int("aof_rewrite_in_progress", int64(rewriting))
+	r.bool("aof_rewrite_scheduled", shots.Scheduled)
+	r.int("aof_last_rewrite_time_sec", wholeSeconds(shots.RewriteTook))
+	r.int("aof_current_rewrite_time_sec", took(engine.SnapshotRewrite))
+	r.text("aof_last_bgrewrite_status", status)
+	r.uint("aof_rewrites", shots.Rewrites)
+	r.zeros("aof_rewrites_consecutive_failures")
 	if state.Failed == nil {
 		r.text("aof_last_write_status", "ok")
 	} else {
 		r.text("aof_last_write_status", "err")
 	}
-	if enabled {
+	if state.Log {
 		r.int("aof_current_size", state.Bytes)
+		r.int("aof_base_size", shots.LastBytes)
 		r.uint("aof_delayed_fsync", state.Delayed)
 	}
 	r.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
@@ -222,6 +248,14 @@ func (r *report) loadingProgress() {
 	r.int("loading_loaded_bytes", s.Loaded)
 	r.float("loading_loaded_perc", 100*ratio(s.Loaded, s.Total), 2)
 	r.int("loading_eta_seconds", int64(s.Left(time.Now())/time.Second))
+}
+
+// wholeSeconds is a time in seconds, or -1 if there was none.
+func wholeSeconds(d time.Duration) int64 {
+	if d == 0 {
+		return -1
+	}
+	return int64(d.Seconds())
 }
 
 // threads lists the event loops, as Redis 8 lists its I/O threads.

@@ -34,7 +34,7 @@ type Options struct {
 	// version that Redis 7.0 reads, and what has expired is left out.
 	Native bool
 	// AtCut is called at the moment of the cut, under the turns of all shards.
-	AtCut func()
+	AtCut func(c *shard.Call)
 	// Slice is how long a slice may hold a shard's turn; 0 for the default. Pause is called
 	// between two slices, with how long the first has taken; nil for one that gives way.
 	Slice time.Duration
@@ -84,7 +84,7 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 			return takers[i]
 		})
 		if o.AtCut != nil {
-			o.AtCut()
+			o.AtCut(c)
 		}
 	})
 	ctx, stop := context.WithCancel(ctx)
@@ -124,6 +124,8 @@ type taker struct {
 	behind   int // bytes of ready
 	tooFar   bool
 	total    uint64 // keys; of run
+	// unbounded says that all of it is to stay in memory.
+	unbounded bool
 }
 
 func newTaker(s *shard.Shard, limits *object.Limits, now int64, native bool) *taker {
@@ -163,7 +165,7 @@ func (t *taker) end() {
 	b := Block{Bytes: t.w.Take(), Keys: t.keys}
 	t.database, t.keys = -1, 0
 	t.behind += len(b.Bytes)
-	if t.behind > behindBytesMax {
+	if t.behind > behindBytesMax && len(t.ready) > 0 && !t.unbounded {
 		t.tooFar = true
 		t.abandon()
 		return

@@ -150,7 +150,6 @@ func redisKeys() []Key {
 
 	// Snapshots and the log.
 	checked("dbfilename", "dump.rdb", baseName("dbfilename", "filename"), "Name of the snapshot file.", protected)
-	flag("rdbcompression", "yes", "Compress snapshots.")
 	flag("rdbchecksum", "yes", "End snapshots with a checksum.", immutable)
 	flag("rdb-save-incremental-fsync", "yes", "Sync snapshots while writing.")
 	flag("rdb-del-sync-files", "no", "Delete snapshot files used for replication.")
@@ -167,8 +166,6 @@ func redisKeys() []Key {
 	flag("aof-rewrite-incremental-fsync", "yes", "Sync the log while rewriting it.")
 	flag("aof-disable-auto-gc", "no", "Keep old log files.", hidden)
 	flag("no-appendfsync-on-rewrite", "no", "Do not sync the log while it is rewritten.")
-	num("auto-aof-rewrite-percentage", "100", 0, maxInt, "Growth of the log that starts a rewrite.")
-	mem("auto-aof-rewrite-min-size", "67108864", 0, max64, "Size of the log below which it is not rewritten.")
 
 	// Replication.
 	word("masterauth primaryauth", "", "Password for the server to copy.", secret, acts)
