@@ -35,7 +35,8 @@ type durability struct {
 	// journal is what replies wait for, and recording takes what shards do; nil if there is
 	// no log. They are the same but while the log is switched off: recording ends first.
 	journal   atomic.Pointer[journal.Journal]
-	recording *journal.Journal        // guarded by the turns of all shards
+	recording *journal.Journal // guarded by the turns of all shards
+	sinks     *effectSinks
 	loops     atomic.Pointer[[]*loop] // those that may wait for the journal
 	unlock    func()                  // nil until the data directory is ours
 	// exit ends the process at once: see failed.
@@ -50,7 +51,7 @@ type durability struct {
 const recoveredAt = 1
 
 func newDurability(cfg *config.Config, log *slog.Logger) *durability {
-	return &durability{log: log, cfg: cfg, clock: clock.NewHeld(recoveredAt), exit: os.Exit,
+	return &durability{log: log, cfg: cfg, clock: clock.NewHeld(recoveredAt), exit: os.Exit, sinks: new(effectSinks),
 		changed: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
@@ -131,17 +132,19 @@ func (d *durability) journalOptions() journal.Options {
 func (d *durability) record(c *shard.Call, j *journal.Journal) {
 	d.recording = j
 	if j == nil {
-		c.SetEffects(nil)
+		d.sinks.journal = nil
+		d.sinks.listen(c)
 		return
 	}
-	c.SetEffects(func(shards []*shard.Shard, effects []shard.Effect) {
+	d.sinks.journal = func(shards []*shard.Shard, effects []shard.Effect) {
 		var few [8]int
 		numbers := few[:0]
 		for _, s := range shards {
 			numbers = append(numbers, s.Index)
 		}
 		j.Record(numbers, len(effects), func(i int) (int, [][]byte) { return effects[i].Database, effects[i].Args })
-	})
+	}
+	d.sinks.listen(c)
 }
 
 // Commit makes true what the replies that are about to leave promise, or says when it

@@ -28,9 +28,10 @@ type server struct {
 	loops  []*loop
 	ready  atomic.Bool
 	// processors fits GOMAXPROCS to the load.
-	processors *netio.Processors
-	resting    chan struct{} // closed to end rest
-	durability *durability
+	processors  *netio.Processors
+	resting     chan struct{} // closed to end rest
+	durability  *durability
+	replication *replicating
 }
 
 // startServer brings everything up and returns once clients can connect.
@@ -43,7 +44,9 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 		return nil, err
 	}
 	s.engine = e
+	s.replication = startReplication(e, s.durability, log)
 	if err := s.durability.start(e); err != nil {
+		s.replication.close()
 		e.Close()
 		return nil, err
 	}
@@ -73,6 +76,7 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	s.resting = make(chan struct{})
 	go rest(s.resting, e.Calls, freeHeap)
 	s.ready.Store(true)
+	s.replication.begin()
 	return s, nil
 }
 
@@ -107,6 +111,7 @@ func (s *server) Shutdown(ctx context.Context) error {
 
 // close ends what is behind the sockets.
 func (s *server) close() error {
+	s.replication.close()
 	err := s.durability.settle()
 	s.engine.Close()
 	return errors.Join(err, s.durability.close())
@@ -188,6 +193,9 @@ func (s *server) Ready() error { return s.Started() }
 func (s *server) Started() error {
 	if !s.ready.Load() {
 		return errors.New("starting or stopping")
+	}
+	if _, loading := s.engine.Loading(); loading {
+		return errors.New("loading a dataset")
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (r *report) server() {
 func (r *report) clients() {
 	e := r.e
 	usage := r.clientUsage()
-	r.int("connected_clients", e.ClientCount())
+	r.int("connected_clients", e.ClientCount()-e.ReplicaCount())
 	r.int("cluster_connections", 0)
 	r.int("maxclients", e.Params.Int("maxclients"))
 	r.int("client_recent_max_input_buffer", e.Totals.MaxInput.Load())
@@ -154,7 +154,10 @@ func (r *report) memory() {
 	r.float("mem_fragmentation_ratio", ratio(m.resident, m.used), 2)
 	r.int("mem_fragmentation_bytes", m.resident-m.used)
 	r.int("mem_not_counted_for_evict", m.heap)
-	r.zeros("mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves")
+	repl := e.ReplicationState()
+	r.int("mem_replication_backlog", repl.BacklogLength)
+	r.int("mem_total_replication_buffers", max(repl.BacklogLength, repl.BufferBytes))
+	r.int("mem_clients_slaves", repl.BufferBytes)
 	r.int("mem_clients_normal", m.clients)
 	r.zeros("mem_cluster_links", "mem_aof_buffer")
 	r.text("mem_allocator", allocator)
@@ -186,7 +189,8 @@ func (r *report) persistence() {
 			return int64(time.Since(shots.Began).Seconds())
 		}
 	}
-	r.zeros("loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	r.loading()
+	r.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
 	r.text("current_fork_perc", "0.00")
 	r.uint("current_save_keys_processed", shots.Keys)
 	r.uint("current_save_keys_total", shots.KeysAtCut)
@@ -222,6 +226,28 @@ func (r *report) persistence() {
 		r.uint("aof_delayed_fsync", state.Delayed)
 	}
 	r.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+	r.loadingProgress()
+}
+
+// loading is how far a dataset has come that is being loaded, behind the rest of the
+// section; whether one is comes first.
+func (r *report) loading() {
+	_, loading := r.e.Loading()
+	r.bool("loading", loading)
+	r.int("async_loading", 0)
+}
+
+func (r *report) loadingProgress() {
+	s, loading := r.e.Loading()
+	if !loading {
+		return
+	}
+	r.int("loading_start_time", s.Since.Unix())
+	r.int("loading_total_bytes", s.Total)
+	r.int("loading_rdb_used_mem", 0)
+	r.int("loading_loaded_bytes", s.Loaded)
+	r.float("loading_loaded_perc", 100*ratio(s.Loaded, s.Total), 2)
+	r.int("loading_eta_seconds", int64(s.Left(time.Now())/time.Second))
 }
 
 // wholeSeconds is a time in seconds, or -1 if there was none.
@@ -252,13 +278,17 @@ func (r *report) stats() {
 	r.int("instantaneous_ops_per_sec", int64(commands))
 	r.uint("total_net_input_bytes", received)
 	r.uint("total_net_output_bytes", sent)
-	r.zeros("total_net_repl_input_bytes", "total_net_repl_output_bytes")
+	repl := e.ReplicationState()
+	r.uint("total_net_repl_input_bytes", repl.BytesIn)
+	r.uint("total_net_repl_output_bytes", repl.BytesOut)
 	r.float("instantaneous_input_kbps", inRate/1024, 2)
 	r.float("instantaneous_output_kbps", outRate/1024, 2)
 	r.text("instantaneous_input_repl_kbps", "0.00")
 	r.text("instantaneous_output_repl_kbps", "0.00")
 	r.uint("rejected_connections", t.ConnectionsRejected.Load())
-	r.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	r.uint("sync_full", repl.FullSyncs)
+	r.uint("sync_partial_ok", repl.PartialSyncs)
+	r.uint("sync_partial_err", repl.RefusedPartial)
 	r.uint("expired_subkeys", stats.ExpiredMembers)
 	r.uint("expired_keys", stats.Expired)
 	r.text("expired_stale_perc", "0.00")
@@ -270,29 +300,14 @@ func (r *report) stats() {
 	r.zeros("pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
 		"migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
 		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
-		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
+		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes")
+	r.uint("unexpected_error_replies", repl.LeftOut)
 	r.uint("total_error_replies", errors)
 	r.zeros("dump_payload_sanitizations")
 	r.uint("client_query_buffer_limit_disconnections", t.InputLimitClosed.Load())
 	r.uint("client_output_buffer_limit_disconnections", t.OutputLimitClosed.Load())
 	r.uint("acl_access_denied_auth", t.AuthFailures.Load())
 	r.zeros("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
-}
-
-// noReplication is what Redis shows for the history of a dataset that has none.
-const noReplication = "0000000000000000000000000000000000000000"
-
-func (r *report) replication() {
-	r.text("role", "master")
-	r.int("connected_slaves", 0)
-	r.text("master_failover_state", "no-failover")
-	r.text("master_replid", r.e.RunID())
-	r.text("master_replid2", noReplication)
-	r.int("master_repl_offset", 0)
-	r.int("second_repl_offset", -1)
-	r.int("repl_backlog_active", 0)
-	r.int("repl_backlog_size", r.e.Params.Int("repl-backlog-size"))
-	r.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
 }
 
 func (r *report) cpu() {

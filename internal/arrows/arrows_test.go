@@ -21,6 +21,7 @@ const module = "hyperkv"
 //	cmd ─► netio, netio/admin, bench            the outside world: sockets
 //	cmd ─► persist/journal ─► persist/wal ─► persist/disk   and the disk
 //	cmd ─► persist/snapshot ─► persist/disk
+//	cmd ─► cluster/replication                  and other servers
 //	all of these ─► resp, internal
 var allowed = []struct {
 	pkg string
@@ -49,6 +50,7 @@ var allowed = []struct {
 	{"persist/wal", []string{"persist/disk", "internal/..."}},
 	{"persist/disk/frail", []string{"persist/disk"}},
 	{"persist/disk", nil},
+	{"cluster/replication", []string{"resp", "internal/..."}},
 	{"bench", []string{"resp", "internal/..."}},
 	{"resp", []string{"internal/invariant"}},
 
@@ -232,6 +234,9 @@ func TestJudge(t *testing.T) {
 	f("shard", "engine", false)
 	f("shard/keyspace", "shard", false)
 	f("netio", "engine", false)
+	f("cluster/replication", "engine", false)
+	f("cluster/replication", "netio", false)
+	f("cluster/replication", "resp", true)
 	f("netio", "resp", false)
 	f("netio/admin", "shard", false)
 	f("bench", "engine", false)

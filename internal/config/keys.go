@@ -191,9 +191,8 @@ func ownKeys() []Key {
 		{Name: "replication_factor", Section: secCluster, Default: "3", Immutable: true, Effect: Stored, syntax: integer{min: 1, max: 99},
 			field:   func(c *Config) any { return &c.ReplicationFactor },
 			Meaning: "Number of nodes that hold each key, with replication."},
-		{Name: "replicaof", Section: secCluster, Redis: "replicaof slaveof", Immutable: true, syntax: upstream{}, Effect: Unavailable,
-			Missing: "replication is not available in this version",
-			Meaning: "Host and port of the server to copy."},
+		{Name: "replicaof", Section: secCluster, Redis: "replicaof slaveof", Immutable: true, syntax: upstream{},
+			Meaning: "Host and port of the server to copy, a Redis or a HyperKV. REPLICAOF changes it while the server runs."},
 
 		{Name: "enable_tls", Section: secTLS, Default: "no", Immutable: true, syntax: yesNo{}, Effect: Unavailable,
 			Missing: "TLS is not available in this version",

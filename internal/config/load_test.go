@@ -239,7 +239,7 @@ func TestSecretsFromFiles(t *testing.T) {
 
 func TestWhatIsNotAvailable(t *testing.T) {
 	refused := map[string]string{
-		"enable_clustering": "yes", "cluster-enabled": "yes", "enable_replication": "true", "replicaof": "127.0.0.1 6379",
+		"enable_clustering": "yes", "cluster-enabled": "yes", "enable_replication": "true",
 		"storage_backend": "lmdb", "enable_tls": "true",
 		"tls_port": "6380", "eviction_policy": "allkeys-lfu", "maxmemory-policy": "volatile-ttl", "daemonize": "yes",
 		"protected_mode": "yes", "aclfile": "users.acl", "activedefrag": "yes", "syslog-enabled": "yes",
