@@ -18,6 +18,7 @@ type blocking struct {
 	// timedOut writes the reply when time is up, for a command that does not wait
 	// for keys.
 	timedOut func(w *resp.Writer)
+	over     func() // called when the wait has ended, if set
 	// waiter is who waits for keys, nil until it does. It is stored last of what
 	// begins the wait.
 	waiter atomic.Pointer[shard.Waiter]
@@ -28,13 +29,43 @@ type blocking struct {
 // Block makes the session wait: the reply comes from timedOut after the
 // timeout, or never when that is 0; CLIENT UNBLOCK ends it as well. It must be
 // called from a command's start, on the loop, with the pipeline fenced.
-func (s *Session) Block(timeout time.Duration, timedOut func(w *resp.Writer)) {
-	b := &blocking{timedOut: timedOut}
+//
+// wake ends the wait as the time-out would; any goroutine may call it. over is called on
+// the loop when it has ended, for whatever reason.
+func (s *Session) Block(timeout time.Duration, timedOut func(w *resp.Writer), over func()) (wake func()) {
+	b := &blocking{timedOut: timedOut, over: over}
 	s.holdFor(b)
 	s.beginBlock(b)
 	if timeout > 0 {
 		b.timer = time.AfterFunc(timeout, func() {
 			s.loop.post(func() { s.unblock(b, nil) })
+		})
+	}
+	return func() { s.loop.post(func() { s.unblock(b, nil) }) }
+}
+
+// Later makes the session wait until answer is called, by any goroutine and once, with
+// what writes the reply. It must be called from a command's start, on the loop, with
+// the pipeline fenced.
+func (s *Session) Later(c *Command) (answer func(reply func(w *resp.Writer) error)) {
+	b := &blocking{command: c}
+	s.holdFor(b)
+	start := clock.Monotonic()
+	return func(reply func(w *resp.Writer) error) {
+		s.loop.post(func() {
+			if s.closed {
+				s.completed(&b.pending)
+				return
+			}
+			w := resp.Writer{Proto: s.proto}
+			if err := reply(&w); err != nil {
+				w.Error(err)
+				s.loop.counter.Failed(c.id)
+				s.loop.errors.count(err)
+			}
+			s.loop.counter.Ran(c.id, clock.Monotonic()-start)
+			b.pending.reply = w.Buf
+			s.completed(&b.pending)
 		})
 	}
 }
@@ -224,6 +255,10 @@ func (s *Session) endBlock(b *blocking) {
 	if b.timer != nil {
 		b.timer.Stop()
 	}
+	if b.over != nil {
+		b.over()
+		b.over = nil
+	}
 	if s.blocked == b {
 		s.blocked = nil
 		if s.hold == holdBlock {
@@ -270,16 +305,17 @@ func (s *Session) cancelBlock() {
 // (CLIENT UNBLOCK). It says whether the client was waiting in a blocking
 // command. Safe for concurrent use.
 func (s *Session) Unblock(withError bool) bool {
+	if withError {
+		return s.unblockWith(resp.ErrUnblocked)
+	}
+	return s.unblockWith(nil)
+}
+
+func (s *Session) unblockWith(err error) bool {
 	b := s.info.blocking.Swap(nil)
 	if b == nil {
 		return false
 	}
-	s.loop.post(func() {
-		var err error
-		if withError {
-			err = resp.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
-		}
-		s.unblock(b, err) // not a later wait, should this one be over by now
-	})
+	s.loop.post(func() { s.unblock(b, err) }) // not a later wait, should this one be over by now
 	return true
 }

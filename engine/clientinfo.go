@@ -19,6 +19,7 @@ type ClientInfo struct {
 	Command                   string // full name of the last command, "" before the first
 	Blocked, Monitor, Closing bool
 	NoEvict, NoTouch, Unix    bool
+	Replica, Primary          bool
 	DirtyWatch, InMulti       bool
 }
 
@@ -37,6 +38,7 @@ func (s *Session) Info() ClientInfo {
 		Blocked: flags&flagBlocked != 0, Monitor: flags&flagMonitor != 0, Closing: flags&flagCloseAfterReply != 0,
 		NoEvict: flags&flagNoEvict != 0, NoTouch: flags&flagNoTouch != 0, Unix: flags&flagUnix != 0,
 		InMulti: flags&flagMulti != 0,
+		Replica: flags&flagReplica != 0, Primary: flags&flagPrimary != 0,
 	}
 	if w := i.watch.Load(); w != nil {
 		info.DirtyWatch = w.Dirty()

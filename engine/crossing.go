@@ -134,6 +134,9 @@ func (s *Session) cross(c *Command, args [][]byte, drop bool) {
 	if c.Merge != MergeNone && len(t.txn.Shards) > 1 {
 		t.split(e, x.keys)
 		t.txn.Part = t.runPart
+		if c.Scope == ScopeAll && c.Is(Write) {
+			t.txn.Whole = t.runWhole
+		}
 	} else {
 		t.txn.Body = t.runWhole
 	}
@@ -253,7 +256,7 @@ func (t *crossing) runWhole() {
 
 // finish merges the parts and brings the reply home.
 func (t *crossing) finish() {
-	if t.parts != nil {
+	if t.txn.Body == nil {
 		t.reply = merge(t.command.Merge, t.parts)
 		t.finished = t.count
 	}

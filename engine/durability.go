@@ -5,34 +5,89 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"hyperkv/internal/clock"
 	"hyperkv/resp"
 	"hyperkv/shard"
 )
 
-// Durability is what the engine shows of what keeps the data beyond the process.
-// Immutable; State is safe for concurrent use.
+// Durability is what keeps the data beyond the process, as far as the engine has to know.
+// Immutable; its functions are safe for concurrent use.
 type Durability struct {
 	State func() DurabilityState
+	// Snapshot asks for a snapshot, and returns what its end will be told to. While one is
+	// taken it returns ErrSnapshotBusy, or, with queue, asks for another one behind it.
+	Snapshot func(why SnapshotReason, queue bool) (over <-chan error, err error)
+	// Reload empties the dataset and recovers it from what is on disk, for DEBUG LOADAOF.
+	Reload func() error
 }
+
+// A SnapshotReason says for whom a snapshot is taken.
+type SnapshotReason uint8
+
+// The reasons. Redis has two different things where HyperKV has only snapshots.
+const (
+	SnapshotSave    SnapshotReason = iota // SAVE, BGSAVE, the schedule
+	SnapshotRewrite                       // BGREWRITEAOF, a log that has grown
+)
+
+// ErrSnapshotBusy says that a snapshot is being taken.
+var ErrSnapshotBusy = errors.New("a snapshot is being taken")
 
 // DurabilityState is how that is at the moment.
 type DurabilityState struct {
-	Failed  error  // why nothing can be kept, nil when it can
-	Bytes   int64  // on disk, about
-	Delayed uint64 // how often writes have waited for the disk
+	Log       bool   // there is one
+	Failed    error  // why nothing can be kept in it, nil when it can
+	Bytes     int64  // of it on disk, about
+	Delayed   uint64 // how often writes have waited for the disk
+	Snapshots SnapshotState
 }
+
+// SnapshotState is what INFO shows of snapshots.
+type SnapshotState struct {
+	Running   bool
+	Reason    SnapshotReason // of the one that is running
+	Scheduled bool           // another one is asked for behind it, by BGREWRITEAOF
+	Began     time.Time      // of the one that is running
+	Keys      uint64         // that it has stored so far
+	KeysAtCut uint64
+
+	Last        time.Time // the moment of the last that succeeded; zero if there was none
+	LastError   error     // of the last that was tried
+	LastTook    time.Duration
+	LastBytes   int64
+	Count       uint64 // that succeeded
+	Rewrites    uint64 // of them, those for SnapshotRewrite
+	RewriteTook time.Duration
+	Dirty       uint64 // changes, as Stats counts them, that the last one holds
+	Loaded      uint64 // keys that the one that was loaded had
+}
+
+// What LastWill says: SHUTDOWN decides whether a snapshot is taken at the end, and takes
+// it itself; without a word of it, the settings decide.
+const (
+	WillUnsaid uint32 = iota
+	WillDone
+)
 
 // SetDurability says what keeps the data.
 func (e *Engine) SetDurability(d Durability) { e.durability.Store(&d) }
 
-// Durable says whether anything keeps the data, and how that is.
-func (e *Engine) Durable() (state DurabilityState, ok bool) {
+// Durability is what keeps the data, nil if nothing does.
+func (e *Engine) Durability() *Durability { return e.durability.Load() }
+
+// DurabilityState is how the data is kept, if anything keeps it.
+func (e *Engine) DurabilityState() (state DurabilityState, ok bool) {
 	if d := e.durability.Load(); d != nil {
 		return d.State(), true
 	}
 	return state, false
+}
+
+// SavesAtEnd says whether a snapshot is to be taken when the server stops.
+func (e *Engine) SavesAtEnd() bool {
+	return e.Params.String("save") != "" || e.Params.Bool("snapshot_enabled") && !e.Params.Bool("appendonly")
 }
 
 // RefuseWrites makes every command that may change something fail, and keeps what

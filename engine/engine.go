@@ -53,6 +53,13 @@ type Engine struct {
 	limits   limits
 	sampler  sampler
 
+	// closed is to whom the server is closed at present.
+	closed closed
+	// loading is how far a dataset is that is being loaded.
+	loading loading
+	// replication copies the dataset; nil where nothing can.
+	replication atomic.Pointer[Replication]
+
 	// writesRefused is why no command may change anything, nil as a rule.
 	writesRefused atomic.Pointer[resp.Error]
 	// durability is what keeps the data beyond the process; nil when nothing does.
@@ -76,6 +83,8 @@ type Engine struct {
 	// ResetStats, by command; nil before. Guarded by mu.
 	forgotten []shard.CommandStats
 
+	// LastWill is what SHUTDOWN has said of a snapshot at the end.
+	LastWill     atomic.Uint32
 	shutdown     chan struct{}
 	shutdownOnce sync.Once
 	stopped      chan struct{}
@@ -299,4 +308,7 @@ func (e *Engine) ResetStats(c *shard.Call) {
 	}
 	t.PeakBytes.Store(e.Shards.Bytes())
 	e.sampler.reset()
+	if r := e.Replication(); r != nil {
+		r.ResetStats()
+	}
 }

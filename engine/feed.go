@@ -162,6 +162,9 @@ func (s *Session) process(data []byte) (used int) {
 	if s.info.lastActive.Load() != l.now {
 		s.info.lastActive.Store(l.now)
 	}
+	if s.replica != nil {
+		s.replica.Alive()
+	}
 	return used
 }
 
@@ -216,6 +219,10 @@ func (s *Session) protocolError(err error) {
 // send hands the replies of this round to the connection.
 func (s *Session) send() {
 	l := s.loop
+	if len(l.output) > 0 && s.replica != nil && s.replica.Started() {
+		s.refuseReply()
+		return
+	}
 	if len(l.output) > 0 {
 		s.write(l.output)
 		l.output = l.output[:0]

@@ -56,7 +56,7 @@ func (s *Session) dispatch(args [][]byte) bool {
 func (s *Session) plain(c *Command) bool {
 	e := s.loop.engine
 	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected|Blocking) == 0 && c.Start == nil &&
-		!e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0) &&
+		e.closed.load()&^closedTo(c.Flags) == 0 && !e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0) &&
 		(c.Flags&Write == 0 || !e.limits.replicasMissing() && e.writesRefused.Load() == nil)
 }
 
@@ -101,6 +101,15 @@ func (s *Session) gate(c *Command, args [][]byte) error {
 		}
 		if e.limits.replicasMissing() {
 			return resp.ErrNoReplicas
+		}
+	}
+	if closed := e.closed.load(); closed != 0 {
+		exempt := c.Flags
+		if s.multi != nil && c.aborts {
+			exempt &= s.multi.common
+		}
+		if err := closed.refuse(flags, exempt); err != nil {
+			return err
 		}
 	}
 	if c.Check != nil && s.multi == nil {

@@ -20,14 +20,19 @@ type limits struct {
 	password      atomic.Pointer[string]
 	output        atomic.Pointer[config.OutputLimits]
 	slowlogLength *atomic.Int64
+	backlogBytes  *atomic.Int64 // of replication
 	// replicasMin replicas, with a lag of at most replicasLag seconds, must be
 	// there for a write to be accepted.
 	replicasMin, replicasLag *atomic.Int64
+	// replicasGood is how many there are.
+	replicasGood atomic.Int64
 }
 
-// replicasMissing says that writes are refused for want of replicas, of which
-// there are none.
-func (l *limits) replicasMissing() bool { return l.replicasMin.Load() > 0 && l.replicasLag.Load() > 0 }
+// replicasMissing says that writes are refused for want of replicas.
+func (l *limits) replicasMissing() bool {
+	min := l.replicasMin.Load()
+	return min > 0 && l.replicasLag.Load() > 0 && l.replicasGood.Load() < min
+}
 
 // unauthenticated are the limits before a client has proved who it is, as Redis has them.
 var unauthenticated = resp.UnauthLimits
@@ -40,6 +45,7 @@ func (l *limits) watch(e *Engine) {
 	l.inputBytes = p.Int64("client-query-buffer-limit")
 	l.timeout = p.Int64("timeout")
 	l.slowlogLength = p.Int64("slowlog-max-len")
+	l.backlogBytes = p.Int64("repl-backlog-size")
 	l.replicasMin = p.Int64("min-replicas-to-write")
 	l.replicasLag = p.Int64("min-replicas-max-lag")
 	follow := func(name string, set func(value string) error) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -50,7 +51,7 @@ var wait = Command{
 
 // WAIT numreplicas timeout
 //
-// There are no replicas, so the answer is 0, at once if none were asked for.
+// What the client wrote is taken to be all that was written so far.
 func startWait(s *Session, c *Command, args [][]byte) bool {
 	wanted, ok := resp.ParseInt(args[1])
 	if !ok {
@@ -63,22 +64,54 @@ func startWait(s *Session, c *Command, args [][]byte) bool {
 		s.Refuse(c, resp.Error("ERR timeout is not an integer or out of range"))
 	case millis < 0:
 		s.Refuse(c, resp.Error("ERR timeout is negative"))
-	case wanted <= 0:
-		s.runHere(c, args)
 	default:
-		s.Block(time.Duration(millis)*time.Millisecond, func(w *resp.Writer) { w.Int(0) })
+		s.waitFor(c, args, wanted, time.Duration(millis)*time.Millisecond)
 	}
 	return true
 }
 
+// waitFor waits for so many replicas, if there is anything to wait for.
+func (s *Session) waitFor(c *Command, args [][]byte, wanted int64, timeout time.Duration) {
+	r := s.loop.engine.Replication()
+	var position int64
+	reached := 0
+	if r != nil {
+		position = r.Changed()
+		reached = r.Reached(position)
+	}
+	if int64(reached) >= wanted || r != nil && r.State().Replica {
+		s.runHere(c, args)
+		return
+	}
+	if r == nil {
+		s.Block(timeout, func(w *resp.Writer) { w.Int(0) }, nil)
+		return
+	}
+	var forget func()
+	wake := s.Block(timeout, func(w *resp.Writer) { w.Int(int64(r.Reached(position))) }, func() { forget() })
+	forget = r.Await(position, int(min(wanted, math.MaxInt32)), wake)
+}
+
+const errWaitOnReplica = resp.Error("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.")
+
 // waitNow is WAIT where it must not block, as inside EXEC.
-func waitNow(c *Context) error { return c.Reply.Int(0) }
+func waitNow(c *Context) error {
+	r := c.Engine.Replication()
+	if r == nil {
+		return c.Reply.Int(0)
+	}
+	if r.State().Replica {
+		return errWaitOnReplica
+	}
+	return c.Reply.Int(int64(r.Reached(r.Changed())))
+}
 
 // multi is the state of a session between MULTI and EXEC. Owned by the session.
 type multi struct {
 	commands []queued
 	bytes    int
-	flags    Flags // of all of them
+	flags    Flags // of all of them, together
+	common   Flags // that all of them have
 	failed   bool  // a command was refused, so EXEC must be, too
 }
 
@@ -95,7 +128,7 @@ func multiBegin(c *Context) error {
 		m.failed = true
 		return resp.ErrMultiNested
 	}
-	c.Session.multi = new(multi)
+	c.Session.multi = &multi{common: ^Flags(0)}
 	c.Session.info.multi.Store(0)
 	c.Session.setFlag(flagMulti, true)
 	return c.Reply.OK()
@@ -168,6 +201,7 @@ func (s *Session) queue(c *Command, args [][]byte) {
 	m := s.multi
 	m.commands = append(m.commands, queued{command: c, args: cloneArgs(args)})
 	m.flags |= c.Flags
+	m.common &= c.Flags
 	for _, arg := range args {
 		m.bytes += len(arg)
 	}

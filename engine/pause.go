@@ -12,6 +12,9 @@ type pause struct {
 	mu    sync.Mutex
 	until time.Time
 	timer *time.Timer
+	// pinned keeps commands that may write waiting for as long as it is set, whatever
+	// becomes of the pause otherwise.
+	pinned bool
 	// waiting are the sessions that meet the pause; guarded by mu.
 	waiting map[*Session]struct{}
 }
@@ -96,10 +99,39 @@ func (e *Engine) unpause(force bool) {
 		p.timer.Stop()
 		p.timer = nil
 	}
+	if p.pinned {
+		p.state.Store(pauseWrite)
+		p.until = time.Time{}
+		p.mu.Unlock()
+		p.release(e) // those that only read go on, the others come back
+		return
+	}
 	p.state.Store(pauseNone)
 	e.Shards.ExpiryHeld.Add(-1)
 	p.mu.Unlock()
 	p.release(e)
+}
+
+// PinPause makes commands that may write wait until it is called again, whatever
+// happens to CLIENT PAUSE meanwhile.
+func (e *Engine) PinPause(on bool) {
+	p := &e.pause
+	p.mu.Lock()
+	if p.pinned == on {
+		p.mu.Unlock()
+		return
+	}
+	p.pinned = on
+	if on {
+		if p.state.CompareAndSwap(pauseNone, pauseWrite) {
+			p.until = time.Time{}
+			e.Shards.ExpiryHeld.Add(1)
+		}
+		p.mu.Unlock()
+		return
+	}
+	p.mu.Unlock()
+	e.unpause(false)
 }
 
 // release lets the sessions go on that met the pause.
@@ -127,7 +159,7 @@ func (e *Engine) PauseInfo() (actions string, left time.Duration) {
 	defer p.mu.Unlock()
 	switch p.state.Load() {
 	case pauseWrite:
-		return "write", time.Until(p.until)
+		return "write", max(0, time.Until(p.until))
 	case pauseAll:
 		return "all", time.Until(p.until)
 	}

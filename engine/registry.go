@@ -16,6 +16,7 @@ type registry struct {
 	nextID   atomic.Int64
 	count    atomic.Int64
 	blocked  atomic.Int64
+	replicas atomic.Int64
 }
 
 func (r *registry) init() { r.sessions = make(map[int64]*Session) }
@@ -65,9 +66,11 @@ func (e *Engine) Client(id int64) *Session {
 	return e.clients.sessions[id]
 }
 
-// ClientCount is how many clients are connected, BlockedCount how many of them wait.
+// ClientCount is how many clients are connected, BlockedCount how many of them wait, and
+// ReplicaCount how many of them are replicas.
 func (e *Engine) ClientCount() int64  { return e.clients.count.Load() }
 func (e *Engine) BlockedCount() int64 { return e.clients.blocked.Load() }
+func (e *Engine) ReplicaCount() int64 { return e.clients.replicas.Load() }
 
 // Kill ends a client's connection. Safe for concurrent use; a client that kills
 // itself still reads the reply.

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hyperkv/internal/config"
 	"hyperkv/resp"
 	"hyperkv/shard"
 )
@@ -58,6 +59,9 @@ type Session struct {
 	closing       bool // nothing more is read; closes once the replies are out
 	closed        bool
 	blocked       *blocking
+	replica       Replica // what the session sends from, once it is a replica's
+	// wishes are what it has said of itself as one.
+	wishes ReplicaWishes
 
 	info sessionInfo
 }
@@ -116,6 +120,8 @@ const (
 	flagNoTouch
 	flagMonitor
 	flagUnix
+	flagReplica
+	flagPrimary
 )
 
 // Open adds a client. An error means that it cannot be served; its text is the
@@ -157,6 +163,10 @@ func (s *Session) Closed(error) {
 	s.cancelBlock()
 	delete(s.loop.sessions, s)
 	s.loop.engine.clients.remove(s)
+	if s.replica != nil {
+		s.loop.engine.clients.replicas.Add(-1)
+		s.replica.Gone()
+	}
 	if s.hold != holdExec {
 		s.forget()
 	}
@@ -299,7 +309,7 @@ func (s *Session) limits() *resp.Limits {
 func (s *Session) tick(now time.Time) {
 	e := s.loop.engine
 	millis := now.UnixMilli()
-	if timeout := e.limits.timeout.Load(); timeout > 0 && s.hold == holdNone && s.pipeline.empty() && !s.isMonitor() &&
+	if timeout := e.limits.timeout.Load(); timeout > 0 && s.hold == holdNone && s.pipeline.empty() && !s.isMonitor() && s.replica == nil &&
 		millis-s.info.lastActive.Load() > timeout*1000 {
 		s.out.Close()
 		return
@@ -313,6 +323,10 @@ func (s *Session) checkOutput(nowMillis int64) {
 	e := s.loop.engine
 	limit := e.limits.output.Load().Normal
 	queued := int64(s.out.Unsent() + s.pipeline.bytes)
+	if s.replica != nil {
+		limit = e.replicaLimit()
+		queued += s.replica.Behind()
+	}
 	s.info.outputBytes.Store(queued)
 	if queued > e.Totals.MaxOutput.Load() {
 		e.Totals.MaxOutput.Store(queued)
@@ -326,6 +340,22 @@ func (s *Session) checkOutput(nowMillis int64) {
 	if limit.Hard > 0 && queued >= limit.Hard || soft {
 		e.Totals.OutputLimitClosed.Add(1)
 		s.closing = true
+		if s.replica != nil {
+			e.Log.Warn("a replica is too far behind: closing it", "client", s.info.id, "bytes", queued)
+		}
 		s.out.Close()
 	}
 }
+
+// replicaLimit bounds what may wait for a replica. What the backlog keeps anyway is
+// no reason to end it.
+func (e *Engine) replicaLimit() config.OutputLimit {
+	limit := e.limits.output.Load().Replica
+	if backlog := e.limits.backlogBytes.Load(); limit.Hard > 0 && limit.Hard < backlog {
+		limit.Hard = backlog
+	}
+	return limit
+}
+
+// Wishes are what the client has said of itself as a replica (REPLCONF).
+func (s *Session) Wishes() *ReplicaWishes { return &s.wishes }

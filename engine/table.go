@@ -81,7 +81,7 @@ func (t *Table) add(family *Family, c, parent *Command) error {
 	case len(c.Subcommands) > 0 && (c.Run != nil || c.Session != nil):
 		// A container may also run by itself (COMMAND).
 	case len(c.Subcommands) > 0:
-	case c.Start != nil && c.Run == nil && c.Session == nil && !c.Is(Transparent):
+	case c.Start != nil && c.Run == nil && c.Session == nil && !c.Is(Transparent) && !c.Is(NoMulti):
 		return fmt.Errorf("command %s can be queued, but has no body for EXEC", c.fullName)
 	case c.Start != nil:
 	case (c.Run == nil) == (c.Session == nil):

@@ -66,10 +66,10 @@ func (c *Call) BlockUntil(seconds []byte) (until int64, err error) {
 	}
 	millis := math.Ceil(s * 1000)
 	switch {
-	case millis >= math.MaxInt64-float64(c.Now):
+	case millis >= math.MaxInt64-float64(c.Clock):
 		return 0, errTimeoutRange
 	case millis == 0:
 		return 0, nil
 	}
-	return c.Now + int64(millis), nil
+	return c.Clock + int64(millis), nil
 }

@@ -12,6 +12,9 @@ import (
 // command for it; a session has at most one command under way per shard.
 type Client struct {
 	ID int64
+	// Primary says that it is the server whose dataset this one copies: for its commands
+	// nothing has expired until it says so.
+	Primary bool
 	// NoTouch leaves the access time of keys alone (CLIENT NO-TOUCH).
 	NoTouch bool
 	// Watch is the current set of watched keys, nil when there is none.
@@ -36,8 +39,12 @@ type Call struct {
 	Reply *resp.Writer
 	// DB is the client's selected database, over all shards the call may touch.
 	DB DB
-	// Now is the time in milliseconds since the epoch, frozen for the turn.
+	// Now is the time in milliseconds since the epoch, frozen for the turn: what has
+	// a deadline up to it has expired. For a Client that is the Primary it lies before
+	// all deadlines.
 	Now int64
+	// Clock is the time for what is noted or reckoned from now on.
+	Clock int64
 	// Client is who asks; nil for the server itself.
 	Client *Client
 	// Command identifies the command in the statistics.
@@ -90,8 +97,15 @@ func (s *Shard) Call() *Call { return &s.call }
 // reply. Time stands still for them.
 func (c *Call) BeginClient(client *Client, reply *resp.Writer) {
 	c.Reply, c.Client = reply, client
-	c.Now = c.set.Now()
+	c.Clock = c.set.Now()
+	c.Now = c.Clock
+	if client != nil && client.Primary {
+		c.Now = beforeDeadlines
+	}
 }
+
+// beforeDeadlines is a time at which nothing has expired.
+const beforeDeadlines = 1
 
 // EndClient forgets the client and where its replies went.
 func (c *Call) EndClient() { c.Reply, c.Client = nil, nil }

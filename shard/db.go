@@ -81,7 +81,7 @@ func (d DB) touch(e keyspace.Entry) {
 	if d.call.Client != nil && d.call.Client.NoTouch {
 		return
 	}
-	if now := AccessClock(d.call.Now); e.Access() != now {
+	if now := AccessClock(d.call.Clock); e.Access() != now {
 		e.SetAccess(now)
 	}
 }

@@ -3,6 +3,8 @@ package shard
 import (
 	"bytes"
 	"slices"
+
+	"hyperkv/internal/invariant"
 )
 
 // An Effect is what a command did, as the command that does it again: absolute
@@ -36,6 +38,13 @@ type effectBuffer struct {
 // borrowed until the command is settled, right after its handler has returned. A handler whose command depends on the
 // time, on chance or on what it found calls it; all others are recorded as sent.
 func (c *Call) Effect(args ...[]byte) { c.EffectIn(c.DB.Number, args...) }
+
+// SetEffects says who receives what changes from now on, nil for nobody. The call has all
+// shards.
+func (c *Call) SetEffects(sink EffectSink) {
+	invariant.Assert(len(c.shards) == len(c.set.Shards), "the effect sink changes under some turns only")
+	c.set.effects = sink
+}
 
 // Recorded says whether anybody listens to effects: a handler whose effects are much
 // work may leave them out otherwise.

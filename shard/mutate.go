@@ -50,7 +50,7 @@ func (d DB) mutateInto(m *mutation) keyspace.Entry {
 	hash := d.call.hashOf(m.key)
 	s := d.call.shardOf(m.key, hash)
 	d.call.changes++
-	return s.apply(d.Number, hash, m, AccessClock(d.call.Now))
+	return s.apply(d.Number, hash, m, AccessClock(d.call.Clock))
 }
 
 // apply is the one path on which a key changes, whoever wants it: a command,

@@ -71,7 +71,7 @@ type Set struct {
 	Shards []*Shard
 	clock  clock.Clock
 	hooks  Hooks
-	// effects is hooks.Effects, nil when nobody listens.
+	// effects is nil when nobody listens. It is read under some turn and written under all.
 	effects EffectSink
 	order   sequencer
 	// arrivals numbers those who wait, in the order in which they began to.

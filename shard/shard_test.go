@@ -65,7 +65,7 @@ func (s *tester) run(database int, h Handler) string {
 
 func (s *tester) execute(call *Call, database int, h Handler) string {
 	w := resp.Writer{Proto: 2}
-	call.Reply, call.Client, call.Now = &w, &s.client, s.Now()
+	call.BeginClient(&s.client, &w)
 	call.Begin(database, [][]byte{[]byte("TOY"), []byte("arg")})
 	call.Execute(h, clock.Monotonic())
 	return string(w.Buf)

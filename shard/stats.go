@@ -411,6 +411,26 @@ func (set *Set) Bytes() (n int64) {
 // may be used by others than the holder of the turn.
 func (s *Shard) CommandCounter() *CommandCounter { return s.stats.commands }
 
+// Dirty is how many changes the call's shards have counted so far.
+func (c *Call) Dirty() (n uint64) {
+	for _, s := range c.shards {
+		n += s.stats.dirty
+	}
+	return n
+}
+
+// KeyCount is how many keys the call's shards have, in all databases.
+func (c *Call) KeyCount() (n uint64) {
+	for _, s := range c.shards {
+		for _, db := range s.databases {
+			if db != nil {
+				n += uint64(db.Len())
+			}
+		}
+	}
+	return n
+}
+
 // ResetStats forgets what was counted (CONFIG RESETSTAT). The caller holds the turn.
 func (s *Shard) ResetStats() {
 	st := &s.stats

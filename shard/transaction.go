@@ -25,6 +25,8 @@ type Transaction struct {
 	Part func(index int, s *Shard)
 	// Body runs once with the turns of all Shards; nil for a parallel transaction.
 	Body func()
+	// Whole, if set, is the body that a parallel one gets while the set is Undivided.
+	Whole func()
 	// Done runs once after the last part or the body, on the goroutine that ran
 	// it. It must not block and must not touch a shard.
 	Done func()
@@ -38,7 +40,18 @@ type Transaction struct {
 
 // sequencer makes the pushes of one transaction into its mailboxes one instant.
 type sequencer struct {
-	mu sync.Mutex
+	mu        sync.Mutex
+	undivided bool // guarded by mu
+}
+
+// SetUndivided says whether parallel transactions that have a Whole are to take effect
+// at one moment on all shards: those that emptied one shard and not yet the next would
+// otherwise be seen by whoever follows the effects of all. It holds for all that are
+// submitted from now on.
+func (set *Set) SetUndivided(on bool) {
+	set.order.lock()
+	set.order.undivided = on
+	set.order.mu.Unlock()
 }
 
 // lock takes the mutex. Under the deterministic scheduler the holder may be
@@ -77,6 +90,9 @@ func (q *sequencer) push(t *Transaction) {
 	t.published.Store(false)
 	t.pending.Store(int32(len(t.Shards)))
 	q.lock()
+	if q.undivided && t.Whole != nil {
+		t.Body = t.Whole
+	}
 	for i, s := range t.Shards {
 		t.nodes[i] = Node{txn: t, long: t.Long}
 		s.mailbox.post(&t.nodes[i])

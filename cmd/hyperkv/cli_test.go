@@ -71,8 +71,8 @@ func TestCommandLineMistakes(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Setenv("HYPERKV_PORT", "not looked at")
 	t.Setenv("CHECKED", "7000")
-	good := write(t, "port: ${CHECKED}\nsave: 1 2\n")
-	if out, errs, failed := hyperkv(t, "check", good); failed || errs != "" || !strings.HasSuffix(out, ": ok\n") || !strings.Contains(out, "note: save") {
+	good := write(t, "port: ${CHECKED}\ncluster_name: x\n")
+	if out, errs, failed := hyperkv(t, "check", good); failed || errs != "" || !strings.HasSuffix(out, ": ok\n") || !strings.Contains(out, "note: cluster_name") {
 		t.Errorf("%q %q", out, errs)
 	}
 	bad := write(t, "prot: 1\nport: x\n")

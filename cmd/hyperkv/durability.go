@@ -18,19 +18,27 @@ import (
 	"hyperkv/shard"
 )
 
-// durability connects the engine with its journal: what shards do is recorded, and no
-// reply leaves before that is as safe as the policy says.
+// durability connects the engine with what keeps its data: a journal of what shards do, and
+// snapshots of all that there is. No reply leaves before the journal is as safe as the
+// policy says.
 //
 //	shard ─► record ─► journal            under the shard's turn
 //	netio ─► Commit ─► journal ─► disk    before replies leave
+//	shard ─► saver  ─► snapshots          slice by slice; the journal before them goes
 //	disk  ─► recover ─► engine            before the sockets open
 type durability struct {
-	log     *slog.Logger
-	clock   *clock.Held
-	engine  *engine.Engine
-	journal atomic.Pointer[journal.Journal] // nil until everything was recovered
-	loops   atomic.Pointer[[]*loop]         // those that may wait for the journal
-	unlock  func()
+	log    *slog.Logger
+	cfg    *config.Config
+	clock  *clock.Held
+	engine *engine.Engine
+	saver  *saver
+	// journal is what replies wait for, and recording takes what shards do; nil if there is
+	// no log. They are the same but while the log is switched off: recording ends first.
+	journal   atomic.Pointer[journal.Journal]
+	recording *journal.Journal // guarded by the turns of all shards
+	sinks     *effectSinks
+	loops     atomic.Pointer[[]*loop] // those that may wait for the journal
+	unlock    func()                  // nil until the data directory is ours
 	// exit ends the process at once: see failed.
 	exit func(code int)
 
@@ -42,77 +50,101 @@ type durability struct {
 // recoveredAt is where the clock stands during recovery: before every deadline.
 const recoveredAt = 1
 
-func newDurability(log *slog.Logger) *durability {
-	return &durability{log: log, clock: clock.NewHeld(recoveredAt), exit: os.Exit,
+func newDurability(cfg *config.Config, log *slog.Logger) *durability {
+	return &durability{log: log, cfg: cfg, clock: clock.NewHeld(recoveredAt), exit: os.Exit, sinks: new(effectSinks),
 		changed: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 var policies = map[string]journal.Policy{"always": journal.Always, "everysec": journal.EverySecond, "no": journal.Never}
 
-// start recovers what the data directory holds and records from then on.
-func (d *durability) start(e *engine.Engine, cfg *config.Config) error {
+// start recovers what the data directory holds, and keeps what changes from then on.
+func (d *durability) start(e *engine.Engine) error {
 	d.engine = e
-	dir := filepath.Join(cfg.DataDir, "journal")
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
-	}
-	unlock, err := lockFolder(cfg.DataDir)
-	if err != nil {
+	d.saver = newSaver(d)
+	if err := d.recover(); err != nil {
+		if d.unlock != nil {
+			d.unlock()
+		}
 		return err
 	}
-	d.unlock = unlock
-	began := time.Now()
-	j, found, err := journal.Open(journal.Options{
-		Disk: disk.OS{}, Dir: dir, Shards: len(e.Shards.Shards), Policy: policies[e.Params.String("appendfsync")], Log: d.log,
-		Player:    func(log, shards int) journal.Player { return player{e.NewReplayer(log, shards)} },
-		Committed: d.committed,
-	})
-	if err != nil {
-		unlock()
-		return fmt.Errorf("recovery: %w", err)
-	}
-	for _, cut := range found.Cut {
-		d.log.Warn("the log ended in the middle of a record, as after a loss of power: the end was cut off", "file", cut.CutPath,
-			"offset", cut.CutOffset, "records_behind", cut.CutRecords)
-	}
-	if found.Completed+found.LeftOut > 0 {
-		d.log.Warn("some logs had lost parts of commands over several shards", "completed", found.Completed, "left_out", found.LeftOut)
-	}
-	took := time.Since(began)
-	d.log.Info("recovered", "effects", found.Effects, "bytes", found.Bytes, "seconds", took.Seconds(),
-		"effects_per_second", int(float64(found.Effects)/max(took.Seconds(), 1e-9)))
-	d.journal.Store(j)
 	d.clock.Release()
 	e.Shards.ClockChanged()
 	if c, err := e.NewClient(); err == nil { // what was repeated is nobody's load
 		_, _ = c.Do("CONFIG", "RESETSTAT")
 		_ = c.Close()
 	}
+	d.saver.begin()
 	e.Params.OnChange("appendfsync", func(value string) error {
-		j.SetPolicy(policies[value])
+		if j := d.journal.Load(); j != nil {
+			j.SetPolicy(policies[value])
+		}
 		return nil
 	})
-	e.SetDurability(engine.Durability{State: func() engine.DurabilityState {
-		return engine.DurabilityState{
-			Failed: j.Failed(), Bytes: j.Bytes(), Delayed: j.Delayed(),
-		}
-	}})
-	go d.watch(j)
+	e.Params.OnChange("appendonly", func(value string) error {
+		d.saver.switchLog(value == "yes")
+		return nil
+	})
+	e.SetDurability(engine.Durability{State: d.state, Snapshot: d.saver.request, Reload: d.reload})
+	go d.watch()
 	return nil
 }
 
-// record implements shard.EffectSink.
-func (d *durability) record(shards []*shard.Shard, effects []shard.Effect) {
-	j := d.journal.Load()
+// state is what INFO shows.
+func (d *durability) state() (state engine.DurabilityState) {
+	state.Snapshots = d.saver.state()
+	if j := d.journal.Load(); j != nil {
+		state.Log, state.Failed, state.Bytes, state.Delayed = true, j.Failed(), j.Bytes(), j.Delayed()
+	}
+	return state
+}
+
+// folder is a folder in the data directory.
+func (d *durability) folder(name string) string { return filepath.Join(d.cfg.DataDir, name) }
+
+// own makes the data directory, and this process the only one that uses it.
+func (d *durability) own() error {
+	if d.unlock != nil {
+		return nil
+	}
+	if err := os.MkdirAll(d.cfg.DataDir, 0o750); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	unlock, err := lockFolder(d.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	d.unlock = unlock
+	return nil
+}
+
+// journalOptions are those of a journal for this engine.
+func (d *durability) journalOptions() journal.Options {
+	return journal.Options{
+		Disk: disk.OS{}, Dir: d.folder("journal"), Shards: len(d.engine.Shards.Shards), Log: d.log,
+		Policy:    policies[d.engine.Params.String("appendfsync")],
+		Player:    func(log, shards int) journal.Player { return player{d.engine.NewReplayer(log, shards)} },
+		Committed: d.committed,
+	}
+}
+
+// record lets a journal record what shards do from now on, or none. The call has all
+// shards.
+func (d *durability) record(c *shard.Call, j *journal.Journal) {
+	d.recording = j
 	if j == nil {
+		d.sinks.journal = nil
+		d.sinks.listen(c)
 		return
 	}
-	var few [8]int
-	numbers := few[:0]
-	for _, s := range shards {
-		numbers = append(numbers, s.Index)
+	d.sinks.journal = func(shards []*shard.Shard, effects []shard.Effect) {
+		var few [8]int
+		numbers := few[:0]
+		for _, s := range shards {
+			numbers = append(numbers, s.Index)
+		}
+		j.Record(numbers, len(effects), func(i int) (int, [][]byte) { return effects[i].Database, effects[i].Args })
 	}
-	j.Record(numbers, len(effects), func(i int) (int, [][]byte) { return effects[i].Database, effects[i].Args })
+	d.sinks.listen(c)
 }
 
 // Commit makes true what the replies that are about to leave promise, or says when it
@@ -132,6 +164,9 @@ func (d *durability) Commit(wait bool) netio.Ticket {
 // Committed says what has become of a ticket.
 func (d *durability) Committed(t netio.Ticket) netio.Ticket {
 	j := d.journal.Load()
+	if j == nil { // it was switched off, and synced before
+		return netio.Now
+	}
 	switch over, err := j.Committed(journal.Ticket(t)); {
 	case over:
 		return netio.Now
@@ -171,7 +206,7 @@ func (d *durability) committed() {
 const failurePoll = 100 * time.Millisecond
 
 // watch refuses writes while the journal cannot keep them.
-func (d *durability) watch(j *journal.Journal) {
+func (d *durability) watch() {
 	defer close(d.done)
 	tick := time.NewTicker(failurePoll)
 	defer tick.Stop()
@@ -183,23 +218,37 @@ func (d *durability) watch(j *journal.Journal) {
 		case <-d.stop:
 			return
 		}
-		if err := j.Failed(); (err != nil) != refused {
+		var err error
+		if j := d.journal.Load(); j != nil {
+			err = j.Failed()
+		}
+		if (err != nil) != refused {
 			refused = err != nil
 			d.engine.RefuseWrites(err)
 		}
 	}
 }
 
-// close makes everything durable. The engine does nothing any more.
-func (d *durability) close() error {
-	j := d.journal.Load()
-	if j == nil {
+// settle ends everything but the journal, while the engine still has its data: it takes the
+// last snapshot, if one is wanted.
+func (d *durability) settle() error {
+	if d.engine == nil || d.engine.Durability() == nil {
 		return nil
 	}
+	err := d.saver.end()
 	close(d.stop)
 	<-d.done
-	err := j.Close()
-	d.unlock()
+	return err
+}
+
+// close makes everything durable. The engine does nothing any more.
+func (d *durability) close() (err error) {
+	if j := d.journal.Load(); j != nil {
+		err = j.Close()
+	}
+	if d.unlock != nil {
+		d.unlock()
+	}
 	return err
 }
 

@@ -23,7 +23,7 @@ func inProcess(t testing.TB, opts testkit.ServerOptions) (network, addr string) 
 func open(t testing.TB, opts testkit.ServerOptions) *server {
 	t.Helper()
 	settings := map[string]string{
-		"host": "127.0.0.1", "metrics_port": "0",
+		"host": "127.0.0.1", "metrics_port": "0", "data_dir": t.TempDir(),
 		"port":           strconv.Itoa(testkit.FreePort(t)),
 		"worker_threads": strconv.Itoa(opts.Shards),
 		"shard_inline":   strconv.FormatBool(opts.Inline),

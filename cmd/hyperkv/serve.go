@@ -239,9 +239,14 @@ func banner(cfg *config.Config, srv running) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n  HyperKV %s   pid %d   %s   %s\n", engine.Version, os.Getpid(), shards, memory)
 	fmt.Fprintf(&b, "  %s\n", strings.Join(srv.Addresses(), "   "))
-	if cfg.AOFEnabled {
-		fmt.Fprintf(&b, "  Data is kept in %s (log, fsync %s).\n", cfg.DataDir, cfg.AOFFsyncPolicy)
-	} else {
+	switch {
+	case cfg.AOFEnabled && cfg.SnapshotEnabled:
+		fmt.Fprintf(&b, "  Data is kept in %s (log with fsync %s, and snapshots).\n", cfg.DataDir, cfg.AOFFsyncPolicy)
+	case cfg.AOFEnabled:
+		fmt.Fprintf(&b, "  Data is kept in %s (log with fsync %s).\n", cfg.DataDir, cfg.AOFFsyncPolicy)
+	case cfg.SnapshotEnabled:
+		fmt.Fprintf(&b, "  Data is kept in %s, by snapshots only: what changed since the last is gone after a crash.\n", cfg.DataDir)
+	default:
 		b.WriteString("  Data lives in memory only: it is gone when the server stops.\n")
 	}
 	b.WriteString("  Stop with Ctrl-C or SIGTERM; a second one stops at once.\n\n")

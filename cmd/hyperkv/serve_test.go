@@ -107,7 +107,7 @@ func TestSignalsStop(t *testing.T) {
 		}
 		if out := l.stdout.String(); !strings.Contains(out, "HyperKV "+engine.Version) || !strings.Contains(out, "pid "+strconv.Itoa(os.Getpid())) ||
 			!strings.Contains(out, "3 shards") || !strings.Contains(out, "127.0.0.1:7000") || !strings.Contains(out, "no memory limit") ||
-			!strings.Contains(out, "memory only") || !strings.Contains(out, "Ctrl-C") {
+			!strings.Contains(out, "Data is kept in ./data (log with fsync everysec, and snapshots).") || !strings.Contains(out, "Ctrl-C") {
 			t.Errorf("banner: %s", out)
 		}
 	}

@@ -28,29 +28,27 @@ type server struct {
 	loops  []*loop
 	ready  atomic.Bool
 	// processors fits GOMAXPROCS to the load.
-	processors *netio.Processors
-	resting    chan struct{} // closed to end rest
-	durability *durability   // nil when nothing keeps the data
+	processors  *netio.Processors
+	resting     chan struct{} // closed to end rest
+	durability  *durability
+	replication *replicating
 }
 
 // startServer brings everything up and returns once clients can connect.
 func startServer(ctx context.Context, cfg *config.Config, params *config.Params, log *slog.Logger) (*server, error) {
 	options := engine.Options{Config: cfg, Params: params, Families: embedded.Families(), Log: log}
-	s := &server{}
-	if cfg.AOFEnabled {
-		s.durability = newDurability(log)
-		options.Effects, options.Clock = s.durability.record, s.durability.clock
-	}
+	s := &server{durability: newDurability(cfg, log)}
+	options.Clock = s.durability.clock
 	e, err := engine.New(options)
 	if err != nil {
 		return nil, err
 	}
 	s.engine = e
-	if s.durability != nil {
-		if err := s.durability.start(e, cfg); err != nil {
-			e.Close()
-			return nil, err
-		}
+	s.replication = startReplication(e, s.durability, log)
+	if err := s.durability.start(e); err != nil {
+		s.replication.close()
+		e.Close()
+		return nil, err
 	}
 	s.net, err = netio.Serve(ctx, s, netio.Options{
 		Loops:            engine.ShardCount(cfg),
@@ -78,6 +76,7 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	s.resting = make(chan struct{})
 	go rest(s.resting, e.Calls, freeHeap)
 	s.ready.Store(true)
+	s.replication.begin()
 	return s, nil
 }
 
@@ -111,18 +110,17 @@ func (s *server) Shutdown(ctx context.Context) error {
 }
 
 // close ends what is behind the sockets.
-func (s *server) close() (err error) {
+func (s *server) close() error {
+	s.replication.close()
+	err := s.durability.settle()
 	s.engine.Close()
-	if s.durability != nil {
-		err = s.durability.close()
-	}
-	return err
+	return errors.Join(err, s.durability.close())
 }
 
 // loop is an event loop of the network as the engine's loop.
 type loop struct {
 	*engine.Loop
-	durability *durability // nil when nothing keeps the data
+	durability *durability
 	wake       func()
 	waiting    atomic.Bool  // it holds a ticket of the durability's
 	turns      atomic.Int64 // of Tick: proof that the loop is alive
@@ -133,10 +131,8 @@ func (s *server) NewLoop(index int, wake func()) netio.Loop {
 	l := &loop{Loop: s.engine.NewLoop(index, wake), durability: s.durability, wake: wake}
 	l.turns.Store(time.Now().UnixNano())
 	s.loops = append(s.loops, l)
-	if s.durability != nil {
-		loops := slices.Clone(s.loops)
-		s.durability.loops.Store(&loops)
-	}
+	loops := slices.Clone(s.loops)
+	s.durability.loops.Store(&loops)
 	return l
 }
 
@@ -153,9 +149,6 @@ func (l *loop) Open(c *netio.Conn) (netio.Session, error) {
 
 // Commit implements netio.Loop.
 func (l *loop) Commit(wait bool) netio.Ticket {
-	if l.durability == nil {
-		return netio.Now
-	}
 	t := l.durability.Commit(wait)
 	if t == netio.Now || t == netio.Never {
 		return t
@@ -200,6 +193,9 @@ func (s *server) Ready() error { return s.Started() }
 func (s *server) Started() error {
 	if !s.ready.Load() {
 		return errors.New("starting or stopping")
+	}
+	if _, loading := s.engine.Loading(); loading {
+		return errors.New("loading a dataset")
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ func flagLetters(i *engine.ClientInfo, killed bool) string {
 		}
 	}
 	add('O', i.Monitor)
+	add('S', i.Replica)
+	add('M', i.Primary)
 	add('x', i.InMulti)
 	add('b', i.Blocked)
 	add('d', i.DirtyWatch)

@@ -237,13 +237,17 @@ func textFilter(of func(p *peer) string) func(*engine.Context, string, []byte) (
 	}
 }
 
-// typeFilter knows the types of Redis. Replicas and subscribers do not exist
-// yet, so that all clients are normal; monitors always were.
+// typeFilter knows the types of Redis. Subscribers do not exist yet; monitors always
+// were normal.
 func typeFilter(_ *engine.Context, _ string, value []byte) (func(p *peer) bool, error) {
 	switch {
 	case resp.WordIs(value, "NORMAL"):
-		return func(*peer) bool { return true }, nil
-	case resp.WordIs(value, "MASTER"), resp.WordIs(value, "PRIMARY"), resp.WordIs(value, "SLAVE"), resp.WordIs(value, "REPLICA"), resp.WordIs(value, "PUBSUB"):
+		return func(p *peer) bool { return !p.info.Replica && !p.info.Primary }, nil
+	case resp.WordIs(value, "MASTER"), resp.WordIs(value, "PRIMARY"):
+		return func(p *peer) bool { return p.info.Primary }, nil
+	case resp.WordIs(value, "SLAVE"), resp.WordIs(value, "REPLICA"):
+		return func(p *peer) bool { return p.info.Replica }, nil
+	case resp.WordIs(value, "PUBSUB"):
 		return func(*peer) bool { return false }, nil
 	}
 	return nil, resp.Error("ERR Unknown client type '" + shown(value) + "'")

@@ -48,12 +48,19 @@ var ErrClosed = errors.New("the store is closed")
 // file ("max_memory": "512MB"); nil means the defaults. The data lives in memory
 // only. Close it when done.
 func Open(settings map[string]string) (*KV, error) {
-	cfg, err := config.FromMap(settings)
+	all := map[string]string{"aof_enabled": "no", "snapshot_enabled": "no"}
+	for name, value := range settings {
+		if k := config.Lookup(name); k != nil {
+			name = k.Name
+		}
+		all[name] = value
+	}
+	cfg, err := config.FromMap(all)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.AOFEnabled {
-		return nil, errors.New("aof_enabled: the library keeps the data in memory only, in this version")
+	if cfg.AOFEnabled || cfg.SnapshotEnabled {
+		return nil, errors.New("aof_enabled, snapshot_enabled: the library keeps the data in memory only, in this version")
 	}
 	e, err := engine.New(engine.Options{Config: cfg, Families: Families()})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"hyperkv/engine/snapshot"
 	"hyperkv/internal/difftest"
 	"hyperkv/internal/testkit"
+	"hyperkv/shard"
 )
 
 // blocks is a snapshot.Sink in memory. Safe for concurrent use.
@@ -108,8 +109,8 @@ func snapshotEpisode(t *testing.T, seed uint64, shards int) (behind int) {
 	cut, over := 0, make(chan error, 1)
 	begin := func() {
 		_, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{
-			Native: true, Slice: -1,
-			AtCut: func() {
+			Native: true, Slice: -1, Large: int(seed % 3),
+			AtCut: func(*shard.Call) {
 				l.record.mu.Lock()
 				cut = len(l.record.units)
 				l.record.mu.Unlock()

@@ -86,7 +86,7 @@ func hgetex(c *shard.Call) error {
 		return err
 	}
 	rest := c.Args[2:]
-	x := expiryNamed(rest[0], c.Now)
+	x := expiryNamed(rest[0], c.Clock)
 	var at int64
 	switch {
 	case x.name == "PERSIST":
@@ -190,7 +190,7 @@ func parseSetOptions(args [][]byte, now int64) (o setOptions, err error) {
 
 // HSETEX key [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields field value [field value ...]
 func hsetex(c *shard.Call) error {
-	o, err := parseSetOptions(c.Args[2:], c.Now)
+	o, err := parseSetOptions(c.Args[2:], c.Clock)
 	if err != nil {
 		return err
 	}

@@ -74,10 +74,10 @@ const (
 )
 
 // HEXPIRE key seconds [NX | XX | GT | LT] FIELDS numfields field [field ...]
-func hexpire(c *shard.Call) error { return expire(c, "hexpire", c.Now, 1000) }
+func hexpire(c *shard.Call) error { return expire(c, "hexpire", c.Clock, 1000) }
 
 // HPEXPIRE key milliseconds [NX | XX | GT | LT] FIELDS numfields field [field ...]
-func hpexpire(c *shard.Call) error { return expire(c, "hpexpire", c.Now, 1) }
+func hpexpire(c *shard.Call) error { return expire(c, "hpexpire", c.Clock, 1) }
 
 // HEXPIREAT key unix-time-seconds [NX | XX | GT | LT] FIELDS numfields field [field ...]
 func hexpireat(c *shard.Call) error { return expire(c, "hexpireat", 0, 1000) }
@@ -181,10 +181,10 @@ func (x *changes) tell(h *hash) {
 }
 
 // HTTL key FIELDS numfields field [field ...]
-func httl(c *shard.Call) error { return replyDeadlines(c, c.Now, 1000) }
+func httl(c *shard.Call) error { return replyDeadlines(c, c.Clock, 1000) }
 
 // HPTTL key FIELDS numfields field [field ...]
-func hpttl(c *shard.Call) error { return replyDeadlines(c, c.Now, 1) }
+func hpttl(c *shard.Call) error { return replyDeadlines(c, c.Clock, 1) }
 
 // HEXPIRETIME key FIELDS numfields field [field ...]
 func hexpiretime(c *shard.Call) error { return replyDeadlines(c, 0, 1000) }

@@ -48,7 +48,7 @@ func Write(ctx context.Context, e *engine.Engine, out io.Writer, o WriteOptions)
 	w := &writing{out: out, o: &o}
 	keys, err := snapshot.Take(ctx, e, snapshot.Options{
 		Compress: o.Compress, Slice: o.Slice, Pause: o.Pause,
-		Look: func(c *shard.Call) { w.look(e, c) },
+		AtCut: func(c *shard.Call) { w.look(e, c) },
 	}, w)
 	if err == nil {
 		err = w.end()

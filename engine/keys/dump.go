@@ -148,7 +148,7 @@ func restore(c *shard.Call) error {
 		return errDataFormat
 	}
 	if deadline != 0 && !options.absolute {
-		deadline += c.Now
+		deadline += c.Clock
 	}
 	b := values.Builder{Call: c, Key: key, Deadline: deadline, OldStream: payload.Type == rdb.TypeStream}
 	if deadline == 0 || deadline > c.Now {
@@ -160,7 +160,7 @@ func restore(c *shard.Call) error {
 	switch {
 	case b.Built():
 		if options.hasIdle {
-			e.SetAccess(shard.AccessClock(c.Now - 1000*options.idle))
+			e.SetAccess(shard.AccessClock(c.Clock - 1000*options.idle))
 		}
 		if deadline != 0 && !options.absolute {
 			c.Effect(wordRestore, key, c.Int(deadline), bytes, wordReplace, wordAbsTTL)

@@ -68,10 +68,10 @@ var expiry = []engine.Command{{
 }}
 
 // EXPIRE key seconds [NX | XX | GT | LT]
-func expire(c *shard.Call) error { return setDeadline(c, "expire", c.Now, 1000) }
+func expire(c *shard.Call) error { return setDeadline(c, "expire", c.Clock, 1000) }
 
 // PEXPIRE key milliseconds [NX | XX | GT | LT]
-func pExpire(c *shard.Call) error { return setDeadline(c, "pexpire", c.Now, 1) }
+func pExpire(c *shard.Call) error { return setDeadline(c, "pexpire", c.Clock, 1) }
 
 // EXPIREAT key unix-time-seconds [NX | XX | GT | LT]
 func expireAt(c *shard.Call) error { return setDeadline(c, "expireat", 0, 1000) }
@@ -148,10 +148,10 @@ const (
 )
 
 // TTL key
-func ttl(c *shard.Call) error { return replyDeadline(c, c.Now, 1000) }
+func ttl(c *shard.Call) error { return replyDeadline(c, c.Clock, 1000) }
 
 // PTTL key
-func pTTL(c *shard.Call) error { return replyDeadline(c, c.Now, 1) }
+func pTTL(c *shard.Call) error { return replyDeadline(c, c.Clock, 1) }
 
 // EXPIRETIME key
 func expireTime(c *shard.Call) error { return replyDeadline(c, 0, 1000) }

@@ -131,7 +131,7 @@ func touch(c *shard.Call) error {
 	n := int64(0)
 	for _, key := range c.Args[1:] {
 		if e := c.DB.Lookup(key); e.Exists() {
-			e.SetAccess(shard.AccessClock(c.Now))
+			e.SetAccess(shard.AccessClock(c.Clock))
 			n++
 		}
 	}

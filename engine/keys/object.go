@@ -100,7 +100,7 @@ func objectIdleTime(c *shard.Call) error {
 
 // idleSeconds is how long e has not been used. The access clock wraps.
 func idleSeconds(c *shard.Call, e keyspace.Entry) int64 {
-	return int64((shard.AccessClock(c.Now) - e.Access()) & 0xffffff)
+	return int64((shard.AccessClock(c.Clock) - e.Access()) & 0xffffff)
 }
 
 // OBJECT REFCOUNT key

@@ -25,6 +25,15 @@ var debugging = engine.Command{
 	Since:   "1.0.0", Complexity: "Depends on the subcommand",
 	Subcommands: []engine.Command{
 		keys.DebugObject,
+		{
+			Name: "RELOAD", Arity: -2, Start: debugReload, Flags: ofDebug | engine.NoMulti,
+			Summary: "Writes the dataset as a snapshot does, into memory, empties it and loads it again.",
+			Since:   "1.0.0", Complexity: "O(N) with the size of the dataset", Syntax: "[NOFLUSH] [MERGE]",
+		}, {
+			Name: "LOADAOF", Arity: 2, Start: debugLoadAOF, Flags: ofDebug | engine.NoMulti,
+			Summary: "Empties the dataset and recovers it from what the log and the snapshots on disk hold.",
+			Since:   "1.0.0", Complexity: "O(N) with the size of the dataset and the log",
+		},
 		digestRow,
 		digestValueRow,
 		{

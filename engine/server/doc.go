@@ -19,7 +19,8 @@
 //	latency.go      LATENCY; histogram.go, graph.go: two of its replies
 //	latencymonitor.go  notes what took long, from what is counted anyway
 //	debug.go        DEBUG; protocol.go: DEBUG PROTOCOL, digest.go: DEBUG DIGEST
-//	lifecycle.go    TIME, ROLE, SHUTDOWN, MONITOR, and what needs a disk or replicas
+//	lifecycle.go    TIME, ROLE, MONITOR, REPLICAOF
+//	persistence.go  SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN
 //	scripting.go    FUNCTION, SCRIPT and MODULE as far as there is nothing to list
 //	lolwut.go       LOLWUT
 //	reference.go    the command reference of the documentation

@@ -79,7 +79,7 @@ func writeDocs(w *resp.Writer, c *engine.Command) {
 
 // systemCommands are not for clients.
 var systemCommands = map[string]bool{
-	"debug": true, "pfdebug": true, "pfselftest": true, "replconf": true, "psync": true, "sync": true, "restore-asking": true,
+	"debug": true, "pfdebug": true, "pfselftest": true, "replconf": true, "restore-asking": true,
 }
 
 func docFlags(c *engine.Command) (flags []string) {

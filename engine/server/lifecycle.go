@@ -1,8 +1,6 @@
 package server
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
 	"hyperkv/engine"
@@ -16,61 +14,10 @@ var lifecycle = []engine.Command{{
 	Summary: "Answers the time of the server, in seconds and microseconds.",
 	Since:   "2.6.0", Complexity: "O(1)",
 }, {
-	Name: "ROLE", Arity: 1, Session: role,
-	Flags:      engine.NoScript | engine.Loading | engine.Stale | engine.Fast,
-	Categories: "admin dangerous",
-	Summary:    "Answers the part that the server plays in replication.",
-	Since:      "2.8.12", Complexity: "O(1)",
-}, {
-	Name: "LASTSAVE", Arity: 1, Session: lastSave,
-	Flags:      engine.Loading | engine.Stale | engine.Fast,
-	Categories: "admin dangerous",
-	Tips:       []string{"nondeterministic_output"},
-	Summary:    "Answers when the dataset was last the same as on disk.",
-	Since:      "1.0.0", Complexity: "O(1)",
-}, {
 	Name: "MONITOR", Arity: 1, Session: monitor, Flags: ofOperator,
 	Summary: "Shows every command that the server runs from now on.",
 	Since:   "1.0.0", Complexity: "O(1)",
-}, {
-	Name: "SHUTDOWN", Arity: -1, Session: shutdown, Flags: ofOperator | engine.NoMulti | engine.AllowBusy,
-	Summary: "Stops the server.",
-	Since:   "1.0.0", Complexity: "O(1)",
-	Syntax:  "[save-selector(NOSAVE | SAVE)] [NOW] [FORCE] [ABORT]",
-	History: []string{"7.0.0: Added the options NOW, FORCE and ABORT."},
-}, {
-	Name: "REPLICAOF", Arity: 3, Session: replicaOf,
-	Flags:   engine.NoAsyncLoading | engine.Admin | engine.NoScript | engine.Stale,
-	Summary: "Makes the server a copy of another one, or NO ONE's.",
-	Since:   "5.0.0", Complexity: "O(1)",
-	Syntax: replicaOfSyntax,
-}, {
-	Name: "SLAVEOF", Arity: 3, Session: replicaOf,
-	Flags:   engine.NoAsyncLoading | engine.Admin | engine.NoScript | engine.Stale,
-	Summary: "Is the older name of REPLICAOF.",
-	Since:   "1.0.0", Complexity: "O(1)",
-	Syntax:     replicaOfSyntax,
-	Deprecated: "5.0.0", Replacement: "`REPLICAOF`",
-}, {
-	Name: "SAVE", Arity: 1, Session: save,
-	Flags:   engine.NoAsyncLoading | engine.Admin | engine.NoScript | engine.NoMulti,
-	Summary: "Writes the dataset to disk while everybody waits.",
-	Since:   "1.0.0", Complexity: "O(N) with the number of keys",
-}, {
-	Name: "BGSAVE", Arity: -1, Session: bgSave,
-	Flags:   engine.NoAsyncLoading | engine.Admin | engine.NoScript,
-	Summary: "Writes the dataset to disk in the background.",
-	Since:   "1.0.0", Complexity: "O(1)",
-	Syntax:  "[SCHEDULE]",
-	History: []string{"3.2.2: Added the option SCHEDULE."},
-}, {
-	Name: "BGREWRITEAOF", Arity: 1, Session: bgRewriteAOF,
-	Flags:   engine.NoAsyncLoading | engine.Admin | engine.NoScript,
-	Summary: "Writes the log anew, as short as it can be.",
-	Since:   "1.0.0", Complexity: "O(1)",
 }}
-
-const replicaOfSyntax = "args(host-port(host port) | no-one(NO ONE))"
 
 // TIME
 func timeCommand(c *engine.Context) error {
@@ -79,19 +26,6 @@ func timeCommand(c *engine.Context) error {
 	c.Reply.BulkInt(micros / 1e6)
 	return c.Reply.BulkInt(micros % 1e6)
 }
-
-// ROLE
-func role(c *engine.Context) error {
-	c.Reply.Array(3)
-	c.Reply.BulkString("master")
-	c.Reply.Int(0)
-	return c.Reply.Array(0)
-}
-
-// LASTSAVE
-//
-// That was at the start, when there was nothing.
-func lastSave(c *engine.Context) error { return c.Reply.Int(c.Engine.Started().Unix()) }
 
 // MONITOR
 //
@@ -104,64 +38,3 @@ func monitor(c *engine.Context) error {
 	c.Engine.Monitors.Add(c.Session)
 	return c.Reply.OK()
 }
-
-// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
-//
-// There is no reply: the connection closes with the server.
-func shutdown(c *engine.Context) error {
-	var save, nosave, force, now, abort bool
-	for _, arg := range c.Args[1:] {
-		switch {
-		case resp.WordIs(arg, "NOSAVE"):
-			nosave = true
-		case resp.WordIs(arg, "SAVE"):
-			save = true
-		case resp.WordIs(arg, "NOW"):
-			now = true
-		case resp.WordIs(arg, "FORCE"):
-			force = true
-		case resp.WordIs(arg, "ABORT"):
-			abort = true
-		default:
-			return resp.ErrSyntax
-		}
-	}
-	switch {
-	case abort && (save || nosave || force || now), save && nosave:
-		return resp.ErrSyntax
-	case abort:
-		return resp.Error("ERR No shutdown in progress.")
-	case save && !force:
-		return unavailable("SHUTDOWN SAVE needs snapshots, which are")
-	}
-	remote, _ := c.Session.Addresses()
-	c.Engine.Log.Warn("SHUTDOWN requested", "client", c.Session.ID(), "address", remote)
-	c.Engine.RequestShutdown()
-	return nil
-}
-
-// REPLICAOF host port | NO ONE
-func replicaOf(c *engine.Context) error {
-	if resp.WordIs(c.Args[1], "NO") && resp.WordIs(c.Args[2], "ONE") {
-		return c.Reply.OK()
-	}
-	port, err := strconv.Atoi(strings.TrimSpace(string(c.Args[2])))
-	if err != nil || port < 0 || port > 65535 {
-		return resp.Error("ERR Invalid master port")
-	}
-	return unavailable("replication from another server is")
-}
-
-// SAVE
-func save(*engine.Context) error { return unavailable("snapshots are") }
-
-// BGSAVE [SCHEDULE]
-func bgSave(c *engine.Context) error {
-	if len(c.Args) > 2 || len(c.Args) == 2 && !resp.WordIs(c.Args[1], "SCHEDULE") {
-		return resp.ErrSyntax
-	}
-	return unavailable("snapshots are")
-}
-
-// BGREWRITEAOF
-func bgRewriteAOF(*engine.Context) error { return unavailable("the append-only log is") }

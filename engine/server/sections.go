@@ -73,7 +73,7 @@ func (r *report) server() {
 func (r *report) clients() {
 	e := r.e
 	usage := r.clientUsage()
-	r.int("connected_clients", e.ClientCount())
+	r.int("connected_clients", e.ClientCount()-e.ReplicaCount())
 	r.int("cluster_connections", 0)
 	r.int("maxclients", e.Params.Int("maxclients"))
 	r.int("client_recent_max_input_buffer", e.Totals.MaxInput.Load())
@@ -154,7 +154,10 @@ func (r *report) memory() {
 	r.float("mem_fragmentation_ratio", ratio(m.resident, m.used), 2)
 	r.int("mem_fragmentation_bytes", m.resident-m.used)
 	r.int("mem_not_counted_for_evict", m.heap)
-	r.zeros("mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves")
+	repl := e.ReplicationState()
+	r.int("mem_replication_backlog", repl.BacklogLength)
+	r.int("mem_total_replication_buffers", max(repl.BacklogLength, repl.BufferBytes))
+	r.int("mem_clients_slaves", repl.BufferBytes)
 	r.int("mem_clients_normal", m.clients)
 	r.zeros("mem_cluster_links", "mem_aof_buffer")
 	r.text("mem_allocator", allocator)
@@ -166,36 +169,93 @@ func (r *report) memory() {
 // allocator is the name of what holds the dataset.
 const allocator = "hyperkv-arena"
 
-// persistence describes a dataset that lives in memory only. Its last save is
-// the start of the server, when it was empty.
+// persistence describes what keeps the data. Where Redis copies the process there is
+// nothing to tell: copies of pages are zero.
 func (r *report) persistence() {
-	r.zeros("loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	state, _ := r.e.DurabilityState()
+	shots := &state.Snapshots
+	saving, rewriting := 0, 0
+	took := func(reason engine.SnapshotReason) int64 { return -1 }
+	if shots.Running {
+		if shots.Reason == engine.SnapshotRewrite {
+			rewriting = 1
+		} else {
+			saving = 1
+		}
+		took = func(reason engine.SnapshotReason) int64 {
+			if reason != shots.Reason {
+				return -1
+			}
+			return int64(time.Since(shots.Began).Seconds())
+		}
+	}
+	r.loading()
+	r.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
 	r.text("current_fork_perc", "0.00")
-	r.zeros("current_save_keys_processed", "current_save_keys_total")
-	r.uint("rdb_changes_since_last_save", r.statistics().Dirty)
-	r.int("rdb_bgsave_in_progress", 0)
-	r.int("rdb_last_save_time", r.e.Started().Unix())
-	r.text("rdb_last_bgsave_status", "ok")
-	r.int("rdb_last_bgsave_time_sec", -1)
-	r.int("rdb_current_bgsave_time_sec", -1)
-	r.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded")
-	state, enabled := r.e.Durable()
-	r.bool("aof_enabled", enabled)
-	r.zeros("aof_rewrite_in_progress", "aof_rewrite_scheduled")
-	r.int("aof_last_rewrite_time_sec", -1)
-	r.int("aof_current_rewrite_time_sec", -1)
-	r.text("aof_last_bgrewrite_status", "ok")
-	r.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
+	r.uint("current_save_keys_processed", shots.Keys)
+	r.uint("current_save_keys_total", shots.KeysAtCut)
+	r.uint("rdb_changes_since_last_save", r.statistics().Dirty-shots.Dirty)
+	r.int("rdb_bgsave_in_progress", int64(saving))
+	r.int("rdb_last_save_time", lastSaved(r.e).Unix())
+	status := "ok"
+	if shots.LastError != nil {
+		status = "err"
+	}
+	r.text("rdb_last_bgsave_status", status)
+	r.int("rdb_last_bgsave_time_sec", wholeSeconds(shots.LastTook))
+	r.int("rdb_current_bgsave_time_sec", took(engine.SnapshotSave))
+	r.uint("rdb_saves", shots.Count)
+	r.zeros("rdb_last_cow_size", "rdb_last_load_keys_expired")
+	r.uint("rdb_last_load_keys_loaded", shots.Loaded)
+	r.bool("aof_enabled", state.Log)
+	r.int("aof_rewrite_in_progress", int64(rewriting))
+	r.bool("aof_rewrite_scheduled", shots.Scheduled)
+	r.int("aof_last_rewrite_time_sec", wholeSeconds(shots.RewriteTook))
+	r.int("aof_current_rewrite_time_sec", took(engine.SnapshotRewrite))
+	r.text("aof_last_bgrewrite_status", status)
+	r.uint("aof_rewrites", shots.Rewrites)
+	r.zeros("aof_rewrites_consecutive_failures")
 	if state.Failed == nil {
 		r.text("aof_last_write_status", "ok")
 	} else {
 		r.text("aof_last_write_status", "err")
 	}
-	if enabled {
+	if state.Log {
 		r.int("aof_current_size", state.Bytes)
+		r.int("aof_base_size", shots.LastBytes)
 		r.uint("aof_delayed_fsync", state.Delayed)
 	}
 	r.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+	r.loadingProgress()
+}
+
+// loading is how far a dataset has come that is being loaded, behind the rest of the
+// section; whether one is comes first.
+func (r *report) loading() {
+	_, loading := r.e.Loading()
+	r.bool("loading", loading)
+	r.int("async_loading", 0)
+}
+
+func (r *report) loadingProgress() {
+	s, loading := r.e.Loading()
+	if !loading {
+		return
+	}
+	r.int("loading_start_time", s.Since.Unix())
+	r.int("loading_total_bytes", s.Total)
+	r.int("loading_rdb_used_mem", 0)
+	r.int("loading_loaded_bytes", s.Loaded)
+	r.float("loading_loaded_perc", 100*ratio(s.Loaded, s.Total), 2)
+	r.int("loading_eta_seconds", int64(s.Left(time.Now())/time.Second))
+}
+
+// wholeSeconds is a time in seconds, or -1 if there was none.
+func wholeSeconds(d time.Duration) int64 {
+	if d == 0 {
+		return -1
+	}
+	return int64(d.Seconds())
 }
 
 // threads lists the event loops, as Redis 8 lists its I/O threads.
@@ -218,13 +278,17 @@ func (r *report) stats() {
 	r.int("instantaneous_ops_per_sec", int64(commands))
 	r.uint("total_net_input_bytes", received)
 	r.uint("total_net_output_bytes", sent)
-	r.zeros("total_net_repl_input_bytes", "total_net_repl_output_bytes")
+	repl := e.ReplicationState()
+	r.uint("total_net_repl_input_bytes", repl.BytesIn)
+	r.uint("total_net_repl_output_bytes", repl.BytesOut)
 	r.float("instantaneous_input_kbps", inRate/1024, 2)
 	r.float("instantaneous_output_kbps", outRate/1024, 2)
 	r.text("instantaneous_input_repl_kbps", "0.00")
 	r.text("instantaneous_output_repl_kbps", "0.00")
 	r.uint("rejected_connections", t.ConnectionsRejected.Load())
-	r.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	r.uint("sync_full", repl.FullSyncs)
+	r.uint("sync_partial_ok", repl.PartialSyncs)
+	r.uint("sync_partial_err", repl.RefusedPartial)
 	r.uint("expired_subkeys", stats.ExpiredMembers)
 	r.uint("expired_keys", stats.Expired)
 	r.text("expired_stale_perc", "0.00")
@@ -236,29 +300,14 @@ func (r *report) stats() {
 	r.zeros("pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
 		"migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
 		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
-		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
+		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes")
+	r.uint("unexpected_error_replies", repl.LeftOut)
 	r.uint("total_error_replies", errors)
 	r.zeros("dump_payload_sanitizations")
 	r.uint("client_query_buffer_limit_disconnections", t.InputLimitClosed.Load())
 	r.uint("client_output_buffer_limit_disconnections", t.OutputLimitClosed.Load())
 	r.uint("acl_access_denied_auth", t.AuthFailures.Load())
 	r.zeros("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
-}
-
-// noReplication is what Redis shows for the history of a dataset that has none.
-const noReplication = "0000000000000000000000000000000000000000"
-
-func (r *report) replication() {
-	r.text("role", "master")
-	r.int("connected_slaves", 0)
-	r.text("master_failover_state", "no-failover")
-	r.text("master_replid", r.e.RunID())
-	r.text("master_replid2", noReplication)
-	r.int("master_repl_offset", 0)
-	r.int("second_repl_offset", -1)
-	r.int("repl_backlog_active", 0)
-	r.int("repl_backlog_size", r.e.Params.Int("repl-backlog-size"))
-	r.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
 }
 
 func (r *report) cpu() {

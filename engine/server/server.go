@@ -15,6 +15,6 @@ var Family = engine.Family{
 	Attach: attach,
 	Commands: slices.Concat(
 		[]engine.Command{info, configure, command, memory, slowlog, latency, debugging, acl, lolwut},
-		lifecycle, scripting, cluster,
+		lifecycle, persisting, replicationCommands, scripting, cluster,
 	),
 }

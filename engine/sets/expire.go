@@ -19,13 +19,13 @@ var expiring = []engine.Command{{
 		"(MEMBERS nummembers:integer member [member ...])",
 	History: []string{"Dragonfly: The form `key [KEEPTTL] seconds member [member ...]`, which counts new members."},
 }, {
-	Name: "SEXPIRE", Arity: -6, Run: func(c *shard.Call) error { return expire(c, "sexpire", c.Now, 1000) },
+	Name: "SEXPIRE", Arity: -6, Run: func(c *shard.Call) error { return expire(c, "sexpire", c.Clock, 1000) },
 	Flags: engine.Write | engine.Fast, Keys: engine.OneKey("RW update"),
 	Summary: "Lets members of a set expire in a number of seconds.",
 	Since:   "8.12.0", Complexity: eachMember,
 	Syntax: "key seconds condition[NX | XX | GT | LT] (MEMBERS nummembers:integer member [member ...])",
 }, {
-	Name: "SPEXPIRE", Arity: -6, Run: func(c *shard.Call) error { return expire(c, "spexpire", c.Now, 1) },
+	Name: "SPEXPIRE", Arity: -6, Run: func(c *shard.Call) error { return expire(c, "spexpire", c.Clock, 1) },
 	Flags: engine.Write | engine.Fast, Keys: engine.OneKey("RW update"),
 	Summary: "Lets members of a set expire in a number of milliseconds.",
 	Since:   "8.12.0", Complexity: eachMember,
@@ -43,13 +43,13 @@ var expiring = []engine.Command{{
 	Since:   "8.12.0", Complexity: eachMember,
 	Syntax: "key unix-time-milliseconds condition[NX | XX | GT | LT] (MEMBERS nummembers:integer member [member ...])",
 }, {
-	Name: "STTL", Arity: -5, Run: func(c *shard.Call) error { return replyDeadlines(c, c.Now, 1000) },
+	Name: "STTL", Arity: -5, Run: func(c *shard.Call) error { return replyDeadlines(c, c.Clock, 1000) },
 	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"), Tips: []string{"nondeterministic_output"},
 	Summary: "Answers in how many seconds members expire; -1 is never, -2 is no such member.",
 	Since:   "8.12.0", Complexity: eachMember,
 	Syntax: "key (MEMBERS nummembers:integer member [member ...])",
 }, {
-	Name: "SPTTL", Arity: -5, Run: func(c *shard.Call) error { return replyDeadlines(c, c.Now, 1) },
+	Name: "SPTTL", Arity: -5, Run: func(c *shard.Call) error { return replyDeadlines(c, c.Clock, 1) },
 	Flags: engine.Read | engine.Fast, Keys: engine.OneKey("RO access"), Tips: []string{"nondeterministic_output"},
 	Summary: "Answers in how many milliseconds members expire; -1 is never, -2 is no such member.",
 	Since:   "8.12.0", Complexity: eachMember,
@@ -240,7 +240,7 @@ func (a *addition) met(s *object.SetView, there bool) bool {
 // their deadlines are kept. A time that has come already removes them.
 func saddex(c *shard.Call) error {
 	var a addition
-	if err := a.parse(c.Args[2:], c.Now); err != nil {
+	if err := a.parse(c.Args[2:], c.Clock); err != nil {
 		return err
 	}
 	key := c.Args[1]

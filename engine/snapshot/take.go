@@ -35,14 +35,15 @@ type Options struct {
 	Native bool
 	// Compress compresses texts, which costs time under the turns.
 	Compress bool
-	// AtCut is called at the moment of the cut, under the turns of all shards, and Look too,
-	// with a call that sees what is being taken.
-	AtCut func()
-	Look  func(c *shard.Call)
+	// AtCut is called at the moment of the cut, under the turns of all shards.
+	AtCut func(c *shard.Call)
 	// Slice is how long a slice may hold a shard's turn; 0 for the default. Pause is called
 	// between two slices, with how long the first has taken; nil for one that gives way.
 	Slice time.Duration
 	Pause func(took time.Duration)
+	// Large is from how many elements on a collection is taken over several slices; 0 for
+	// the default.
+	Large int
 }
 
 // ErrTooFar says that more has changed before it could be stored than memory may be used
@@ -84,14 +85,18 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 			now = e.NowMillis()
 		}
 		c.BeginCut(func(i int) shard.Taker {
-			takers[i] = newTaker(shards[i], c.Limits(), now, &o)
+			takers[i] = newTaker(shards[i], c.Limits(), now, o.Native)
+			if o.Compress {
+				takers[i].compress = true
+				takers[i].w = takers[i].writer()
+			}
+			if o.Large > 0 {
+				takers[i].largeMin = o.Large
+			}
 			return takers[i]
 		})
 		if o.AtCut != nil {
-			o.AtCut()
-		}
-		if o.Look != nil {
-			o.Look(c)
+			o.AtCut(c)
 		}
 	})
 	ctx, stop := context.WithCancel(ctx)
@@ -123,6 +128,8 @@ type taker struct {
 	limits *object.Limits
 	now    int64
 	native bool
+	// compress says that texts are compressed.
+	compress bool
 
 	w        *rdb.Writer
 	database int // that the writer is in, -1 at the beginning of a block
@@ -131,25 +138,36 @@ type taker struct {
 	behind   int // bytes of ready
 	tooFar   bool
 	total    uint64 // keys; of run
+	largeMin int
+	large    *large // that is being written, nil as a rule
+	// unbounded says that all of it is to stay in memory.
+	unbounded bool
 }
 
-func newTaker(s *shard.Shard, limits *object.Limits, now int64, o *Options) *taker {
-	version := portableVersion
-	if o.Native {
-		version = nativeVersion
+func newTaker(s *shard.Shard, limits *object.Limits, now int64, native bool) *taker {
+	t := &taker{shard: s, limits: limits, now: now, native: native, database: -1, largeMin: largeDefault}
+	t.w = t.writer()
+	return t
+}
+
+// writer makes a writer for what is taken.
+func (t *taker) writer() *rdb.Writer {
+	if t.compress {
+		return rdb.NewWriter(nil, t.version())
 	}
-	w := rdb.NewPlainWriter(version)
-	if o.Compress {
-		w = rdb.NewWriter(nil, version)
+	return rdb.NewPlainWriter(t.version())
+}
+
+// version is the RDB version of what is written.
+func (t *taker) version() int {
+	if t.native {
+		return nativeVersion
 	}
-	return &taker{shard: s, limits: limits, now: now, native: o.Native, w: w, database: -1}
+	return portableVersion
 }
 
 // Take implements shard.Taker.
 func (t *taker) Take(database int, e keyspace.Entry, v *shard.Collection) {
-	if at := e.Deadline(); !t.native && at != 0 && at <= t.now {
-		return
-	}
 	start := t.w.Len()
 	if database != t.database {
 		t.w.SelectDB(database)
@@ -176,19 +194,18 @@ func (t *taker) end() {
 	}
 	b := Block{Bytes: t.w.Take(), Keys: t.keys}
 	t.database, t.keys = -1, 0
+	t.add(b)
+}
+
+// add hands a block on.
+func (t *taker) add(b Block) {
 	t.behind += len(b.Bytes)
-	if t.behind > behindBytesMax {
+	if t.behind > behindBytesMax && len(t.ready) > 0 && !t.unbounded {
 		t.tooFar = true
-		t.abandon()
+		t.shard.AbandonCut()
 		return
 	}
 	t.ready = append(t.ready, b)
-}
-
-// abandon lets the rest of the cut go.
-func (t *taker) abandon() {
-	t.shard.AbandonCut()
-	t.ready, t.behind = nil, 0
 }
 
 // run takes slice after slice, and stores what was taken in between.
@@ -199,7 +216,7 @@ func (t *taker) run(ctx context.Context, o *Options, sink Sink) (err error) {
 		start := clock.Monotonic()
 		t.shard.Do(func() {
 			if err != nil || ctx.Err() != nil {
-				t.abandon()
+				t.shard.AbandonCut()
 			}
 			if more = t.shard.TakeSlice(int64(o.Slice)); !more {
 				t.end()

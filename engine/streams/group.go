@@ -250,7 +250,7 @@ func xgroupCreateConsumer(c *shard.Call) error {
 	if _, there := g.Consumer(c.Args[4]); there {
 		return c.Reply.Int(0)
 	}
-	g.AddConsumer(c.Args[4], c.Now, -1)
+	g.AddConsumer(c.Args[4], c.Clock, -1)
 	c.Event(shard.EventStream, "xgroup-createconsumer", c.Args[2])
 	return c.Reply.Int(1)
 }
@@ -274,10 +274,10 @@ func xgroupDelConsumer(c *shard.Call) error {
 func consumerFor(c *shard.Call, key []byte, g *object.StreamGroup, name []byte) object.StreamConsumer {
 	consumer, found := g.Consumer(name)
 	if found {
-		consumer.SetSeen(c.Now)
+		consumer.SetSeen(c.Clock)
 		return consumer
 	}
-	consumer = g.AddConsumer(name, c.Now, -1)
+	consumer = g.AddConsumer(name, c.Clock, -1)
 	c.Effect(wordXGroup, wordCreateConsumer, key, g.Name(), consumer.Name())
 	c.Event(shard.EventStream, "xgroup-createconsumer", key)
 	return consumer

@@ -65,10 +65,10 @@ func xinfoConsumers(c *shard.Call) error {
 		w.BulkString("pending")
 		w.Int(int64(consumer.Pending()))
 		w.BulkString("idle")
-		w.Int(max(c.Now-consumer.Seen(), 0))
+		w.Int(max(c.Clock-consumer.Seen(), 0))
 		w.BulkString("inactive")
 		if at := consumer.Active(); at >= 0 {
-			w.Int(c.Now - at)
+			w.Int(c.Clock - at)
 		} else {
 			w.Int(at)
 		}

@@ -87,7 +87,7 @@ func (q *pendingQuery) reply(c *shard.Call, g *object.StreamGroup) error {
 			if q.to.Less(p.ID) {
 				return false
 			}
-			idle := c.Now - p.Time
+			idle := c.Clock - p.Time
 			if q.minIdle != 0 && idle < q.minIdle {
 				return true
 			}
@@ -182,7 +182,7 @@ func (o *claim) parse(c *shard.Call, i int) (err error) {
 			if o.time, ok = resp.ParseInt(args[i]); !ok {
 				return errIdleClaim
 			}
-			o.time = c.Now - o.time
+			o.time = c.Clock - o.time
 		case resp.WordIs(arg, "TIME") && more:
 			i++
 			if o.time, ok = resp.ParseInt(args[i]); !ok {
@@ -205,8 +205,8 @@ func (o *claim) parse(c *shard.Call, i int) (err error) {
 	}
 	// Clients reckon with clocks of their own: a time that cannot be is now. Only
 	// what a server has recorded, as LASTID shows, is not compared with this clock.
-	if o.time < 0 || o.time > c.Now && !recorded {
-		o.time = c.Now
+	if o.time < 0 || o.time > c.Clock && !recorded {
+		o.time = c.Clock
 	}
 	return nil
 }
@@ -292,7 +292,7 @@ func newClaims(c *shard.Call, g *object.StreamGroup, minIdle int64) *claims {
 
 // idle tells whether something has been pending for long enough.
 func (d *claims) idle(p *object.StreamPending) bool {
-	return d.minIdle == 0 || d.c.Now-p.Time >= d.minIdle
+	return d.minIdle == 0 || d.c.Clock-p.Time >= d.minIdle
 }
 
 var wordXAck = []byte("XACK")
@@ -306,7 +306,7 @@ func (d *claims) drop(id object.StreamID) {
 // take claims an entry and answers it.
 func (d *claims) take(s *object.StreamView, id object.StreamID, time, count int64, justID bool) {
 	d.add(id, time, count)
-	d.to.SetActive(d.c.Now)
+	d.to.SetActive(d.c.Clock)
 	d.claimed = true
 	if justID {
 		replyID(d.c.Reply, id)
@@ -376,7 +376,7 @@ func xautoclaim(c *shard.Call) error {
 			if !justID {
 				again++
 			}
-			d.take(&s, p.ID, c.Now, again, justID)
+			d.take(&s, p.ID, c.Clock, again, justID)
 			n++
 			count--
 		}

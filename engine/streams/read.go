@@ -96,12 +96,12 @@ func (r *reading) parse(c *shard.Call, grouped bool) error {
 				return resp.ErrTimeoutNotInt
 			case n < 0:
 				return resp.ErrTimeoutNegative
-			case n > math.MaxInt64-c.Now:
+			case n > math.MaxInt64-c.Clock:
 				return resp.ErrTimeoutRange
 			}
 			r.blocks, r.until = true, 0
 			if n > 0 {
-				r.until = c.Now + n
+				r.until = c.Clock + n
 			}
 		case resp.WordIs(arg, "COUNT") && more > 0:
 			i++
@@ -330,7 +330,7 @@ func (r *reading) see(c *shard.Call) {
 		s, _, _ := openForWrite(c, r.key(c, i))
 		g, _ := s.Group(r.group)
 		if consumer, found := g.Consumer(r.consumer); found {
-			consumer.SetSeen(c.Now)
+			consumer.SetSeen(c.Clock)
 		}
 	}
 }
@@ -351,8 +351,8 @@ func (r *reading) deliver(d *delivery, s *object.StreamView) {
 		d.group.Deliver(e.ID)
 		replyEntry(w, e)
 		if !r.noAck {
-			d.add(e.ID, d.c.Now, 1)
-			d.to.SetActive(d.c.Now)
+			d.add(e.ID, d.c.Clock, 1)
+			d.to.SetActive(d.c.Clock)
 		}
 		n++
 		return n != r.count
@@ -377,7 +377,7 @@ func (r *reading) history(d *delivery, s *object.StreamView, after object.Stream
 			replyID(w, p.ID)
 			w.NullArray()
 		} else {
-			d.add(p.ID, d.c.Now, p.Count+1)
+			d.add(p.ID, d.c.Clock, p.Count+1)
 		}
 		n++
 		return n != r.count

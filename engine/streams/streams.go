@@ -155,7 +155,7 @@ func xadd(c *shard.Call) error {
 	if last == object.MaxStreamID {
 		return errExhausted
 	}
-	id, ok := a.nextID(last, c.Now)
+	id, ok := a.nextID(last, c.Clock)
 	if !ok {
 		return errIDSmall
 	}

@@ -98,6 +98,8 @@ loop:
 		return 0, errLimitAlone
 	case !adds && !a.trims:
 		return 0, errTrimMissing
+	case limitGiven && !a.trim.Approx && c.Client != nil && c.Client.Primary:
+		a.trim.Limit = 0 // Redis has made its ~ a = for us, with the outcome, and left the rest
 	case limitGiven && !a.trim.Approx:
 		return 0, errLimitExact
 	case !limitGiven && a.trim.Approx:

@@ -219,7 +219,7 @@ func increxFloat(c *shard.Call, o *counting) error {
 // open finds the counter, and when it is to expire if a time was given.
 func (o *counting) open(c *shard.Call) (e keyspace.Entry, at int64, err error) {
 	if o.expiry.timed() {
-		if at, err = deadline(o.time, o.expiry, c.Now, errExpireIncrEx); err != nil {
+		if at, err = deadline(o.time, o.expiry, c.Clock, errExpireIncrEx); err != nil {
 			return e, 0, err
 		}
 	}
@@ -302,7 +302,7 @@ func throttle(c *shard.Call) error {
 	if period > math.MaxInt64/nanosPerSecond {
 		return resp.ErrValueRange
 	}
-	now := c.Now * nanosPerMilli
+	now := c.Clock * nanosPerMilli
 	interval := period * nanosPerSecond / count
 	if interval == 0 {
 		return errZeroRate

@@ -18,7 +18,7 @@ func setWith(c *shard.Call) error {
 	if err := o.parse(c.Args[3:], forSet); err != nil {
 		return err
 	}
-	at, err := o.deadline(c.Now, errExpireSet)
+	at, err := o.deadline(c.Clock, errExpireSet)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func getex(c *shard.Call) error {
 	if !e.Exists() {
 		return c.Reply.Null() // before the time is looked at, as in Redis
 	}
-	at, err := o.deadline(c.Now, errExpireGetEx)
+	at, err := o.deadline(c.Clock, errExpireGetEx)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func msetex(c *shard.Call) error {
 	if err := o.parse(c.Args[2+2*count:], forMany); err != nil {
 		return err
 	}
-	at, err := o.deadline(c.Now, errExpireMSetEx)
+	at, err := o.deadline(c.Clock, errExpireMSetEx)
 	if err != nil {
 		return err
 	}

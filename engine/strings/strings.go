@@ -247,7 +247,7 @@ func psetex(c *shard.Call) error { return setFor(c, inMillis, errExpirePSetEx) }
 
 func setFor(c *shard.Call, unit expiry, invalid resp.Error) error {
 	key, value := c.Args[1], c.Args[3]
-	at, err := deadline(c.Args[2], unit, c.Now, invalid)
+	at, err := deadline(c.Args[2], unit, c.Clock, invalid)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,10 @@ const module = "hyperkv"
 // everything below. What lies under internal is open to all, within its own rows.
 //
 //	cmd ─► engine/embedded ─► engine/family ─► engine ─► shard ─► shard/keyspace ─► shard/object ─► shard/ds
-//	cmd ─► netio, netio/admin, bench            the outside world: sockets
+//	cmd ─► netio, netio/admin, migrate, bench   the outside world: sockets
 //	cmd ─► persist/journal ─► persist/wal ─► persist/disk   and the disk
+//	cmd ─► persist/snapshot ─► persist/disk
+//	cmd ─► cluster/replication                  and other servers
 //	all of these ─► resp, internal
 var allowed = []struct {
 	pkg string
@@ -28,7 +30,7 @@ var allowed = []struct {
 	{"cmd/...", []string{"..."}},
 
 	// The server family shows what the family of keys knows about a key.
-	{"engine/server", []string{"engine/keys", "engine", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
+	{"engine/server", []string{"engine/keys", "engine/snapshot", "engine", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
 	{"engine/embedded", []string{"engine/*", "engine", "resp", "internal/..."}},
 	// What keys and snapshots share: values in the format of RDB files.
 	{"engine/values", []string{"shard", "shard/keyspace", "shard/object", "internal/rdb"}},
@@ -46,9 +48,11 @@ var allowed = []struct {
 	{"netio", nil},
 	{"netio/admin", []string{"internal/..."}},
 	{"persist/journal", []string{"persist/wal", "persist/disk", "internal/..."}},
+	{"persist/snapshot", []string{"persist/disk", "internal/..."}},
 	{"persist/wal", []string{"persist/disk", "internal/..."}},
 	{"persist/disk/frail", []string{"persist/disk"}},
 	{"persist/disk", nil},
+	{"cluster/replication", []string{"resp", "internal/..."}},
 	{"bench", []string{"resp", "internal/..."}},
 	// Datasets on their way between servers and files, without an engine.
 	{"migrate", []string{"resp", "internal/..."}},
@@ -87,6 +91,7 @@ var doors = map[string]string{
 	"github.com/spf13/cobra":                   "cmd/hyperkv",
 	"github.com/coreos/go-systemd/v22":         "cmd/hyperkv",
 	"github.com/KimMachineGun/automemlimit":    "internal/config",
+	"github.com/klauspost/compress":            "persist/snapshot",
 	"github.com/HdrHistogram/hdrhistogram-go":  "bench",
 	"github.com/anishathalye/porcupine":        "internal/testkit",
 }
@@ -235,6 +240,11 @@ func TestJudge(t *testing.T) {
 	f("shard", "engine", false)
 	f("shard/keyspace", "shard", false)
 	f("netio", "engine", false)
+	f("cluster/replication", "engine", false)
+	f("cluster/replication", "netio", false)
+	f("cluster/replication", "resp", true)
+	f("migrate", "engine", false)
+	f("migrate", "internal/rdb", true)
 	f("netio", "resp", false)
 	f("netio/admin", "shard", false)
 	f("bench", "engine", false)

@@ -84,7 +84,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 port: 99999
 prot: 1
 max_memory: 2x
-snapshot_enabled: true
+enable_clustering: true
 storage_backend: "rocksdb"
 eviction_policy: lru
 enable-debug-command: maybe
@@ -107,7 +107,7 @@ auth_password_file: /nonexistent/secret
 		`hyperkv.yaml:2: port: want a whole number from 0 to 65535, not "99999"`,
 		`hyperkv.yaml:3: prot: unknown setting; did you mean port?`,
 		`hyperkv.yaml:4: max_memory: want a size such as 64mb or 2GiB, or a percentage of the machine's memory, not "2x"`,
-		`hyperkv.yaml:5: snapshot_enabled: snapshots are not available in this version; remove the setting or set it to no`,
+		`hyperkv.yaml:5: enable_clustering: clustering is not available in this version; remove the setting or set it to no`,
 		`hyperkv.yaml:6: storage_backend: only the memory backend is available in this version; remove the setting or set it to memory`,
 		`hyperkv.yaml:7: eviction_policy: eviction is not available in this version: only noeviction is; remove the setting or set it to noeviction`,
 		`hyperkv.yaml:8: enable-debug-command: want one of no, yes, local, not "maybe"`,
@@ -239,8 +239,8 @@ func TestSecretsFromFiles(t *testing.T) {
 
 func TestWhatIsNotAvailable(t *testing.T) {
 	refused := map[string]string{
-		"enable_clustering": "yes", "cluster-enabled": "yes", "enable_replication": "true", "replicaof": "127.0.0.1 6379",
-		"storage_backend": "lmdb", "snapshot_enabled": "1", "enable_tls": "true",
+		"enable_clustering": "yes", "cluster-enabled": "yes", "enable_replication": "true",
+		"storage_backend": "lmdb", "enable_tls": "true",
 		"tls_port": "6380", "eviction_policy": "allkeys-lfu", "maxmemory-policy": "volatile-ttl", "daemonize": "yes",
 		"protected_mode": "yes", "aclfile": "users.acl", "activedefrag": "yes", "syslog-enabled": "yes",
 	}
@@ -261,7 +261,7 @@ func TestWhatIsNotAvailable(t *testing.T) {
 		}
 	}
 	// What only matters to such a feature is taken, with a remark.
-	c, err := FromMap(map[string]string{"snapshot_interval": "60", "save": "3600 1"})
+	c, err := FromMap(map[string]string{"cluster_name": "c", "memory_usage_threshold": "0.5"})
 	if err != nil || len(c.Warnings) != 2 {
 		t.Errorf("%v %q", err, c.Warnings)
 	}
@@ -276,8 +276,8 @@ func TestDisablingFlags(t *testing.T) {
 	if c := load(t, Options{Flags: commandLine(t, "--disable-aof=no")}); !c.AOFEnabled {
 		t.Error("still off")
 	}
-	if got := mistakes(t, Options{Flags: commandLine(t, "--disable-snapshots=no")}); !strings.Contains(got[0], "snapshots are not available") {
-		t.Errorf("got %q", got)
+	if c := load(t, Options{File: source(t, "snapshot_enabled: no\n"), Flags: commandLine(t, "--disable-snapshots=no")}); !c.SnapshotEnabled {
+		t.Error("still off")
 	}
 }
 
@@ -361,9 +361,9 @@ func TestFields(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	c := Default()
 	if c.Host != "127.0.0.1" || c.Port != 6379 || c.MaxMemory != 0 || c.StorageBackend != "memory" || c.EvictionPolicy != "noeviction" ||
-		c.AOFEnabled || c.SnapshotEnabled || c.MetricsHost != "127.0.0.1" || c.MetricsPort != 8080 || !c.ShardInline || c.DataDir != "./data" ||
+		!c.AOFEnabled || !c.SnapshotEnabled || c.MetricsHost != "127.0.0.1" || c.MetricsPort != 8080 || !c.ShardInline || c.DataDir != "./data" ||
 		c.MaxConnections != 10000 || c.AuthPassword != "" || len(c.Warnings) != 0 {
-		t.Errorf("%+v", c)
+		t.Errorf("%+v", *c)
 	}
 }
 

@@ -276,6 +276,18 @@ func (p *Params) OnChange(name string, f func(newValue string) error) {
 	e.subscribers = append(e.subscribers, f)
 }
 
+// Note changes a setting that clients cannot change this way, because the server itself
+// has changed what it stands for. A value that the setting cannot have is ignored.
+func (p *Params) Note(name, text string) {
+	e := p.must(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if next, err := e.key.syntax.parse(input{text: text, old: e.value(), memory: p.config.memory}); err == nil && next != e.value() {
+		e.store(next)
+		e.changed = true
+	}
+}
+
 // Int64 is the number behind a setting, live: bytes of a size, 1 or 0 for yes or
 // no, the place in the list for a choice of words, and time in the unit CONFIG
 // GET shows, except that seconds with a fraction count milliseconds and parts

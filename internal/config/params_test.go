@@ -152,7 +152,6 @@ func TestSetErrors(t *testing.T) {
 	f("maxmemory-samples|0", failed("maxmemory-samples", "argument must be between 1 and 2147483647 inclusive"))
 
 	// What this version does not have.
-	f("appendonly|yes", failed("appendonly", Lookup("appendonly").Fixed))
 	f("maxmemory-policy|allkeys-lru", failed("maxmemory-policy", "eviction is not available in this version: only noeviction is"))
 	f("eviction_policy|lru", failed("eviction_policy", "eviction is not available in this version: only noeviction is"))
 	f("tls-port|1", failed("tls-port", "TLS is not available in this version"))

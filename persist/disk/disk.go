@@ -13,6 +13,8 @@ type Disk interface {
 	List(dir string) ([]string, error)
 	// MakeDir makes a folder and those above it, if they are not there.
 	MakeDir(dir string) error
+	// RemoveDir deletes a folder in which there is nothing.
+	RemoveDir(dir string) error
 	// Rename gives a file another name in the same folder, in place of what has it.
 	Rename(from, to string) error
 	// Remove deletes a file.

@@ -36,6 +36,9 @@ func (OS) List(dir string) ([]string, error) {
 	return names, nil
 }
 
+// RemoveDir implements Disk.
+func (OS) RemoveDir(dir string) error { return os.Remove(dir) }
+
 // MakeDir implements Disk.
 func (OS) MakeDir(dir string) error { return os.MkdirAll(dir, 0o750) }
 

@@ -33,6 +33,11 @@ type Options struct {
 	Policy       Policy
 	SegmentBytes int // of the logs; 0 for their default
 	Log          *slog.Logger
+	// From is what a snapshot that was loaded holds already; nil if there was none.
+	From *Position
+	// Loaded is the number of that snapshot, and Newest that of the newest that was ever
+	// completed; 0 if there was none.
+	Loaded, Newest uint64
 	// Player makes what plays one log: number log of a generation of so many shards.
 	Player func(log, shards int) Player
 	// Committed is called after the time of a ticket has come, on another goroutine. It
@@ -56,6 +61,9 @@ type Journal struct {
 	logs   []*shardLog
 	policy atomic.Int32
 	units  atomic.Uint64 // number of the last unit of several shards
+
+	meta     atomic.Pointer[meta] // immutable; that of an open journal has a generation
+	dropping sync.Mutex           // held by who replaces meta
 
 	failed atomic.Pointer[failure] // why nothing can be promised; nil as a rule
 	// syncStarted is when the sync of every second began, in nanoseconds of the clock

@@ -68,8 +68,32 @@ func options(d disk.Disk, shards int, w *world) Options {
 
 func open(t testing.TB, d disk.Disk, shards int) (*Journal, Recovery, *world) {
 	t.Helper()
+	return openBehind(t, d, shards, nil)
+}
+
+// snapshot is what a snapshot would hold: what each shard had seen at a position.
+type snapshot struct {
+	at   Position
+	seen map[int][]uint64
+}
+
+func cloneSeen(seen map[int][]uint64) map[int][]uint64 {
+	c := map[int][]uint64{}
+	for shard, numbers := range seen {
+		c[shard] = slices.Clone(numbers)
+	}
+	return c
+}
+
+// openBehind opens a journal from a snapshot on, if there is one.
+func openBehind(t testing.TB, d disk.Disk, shards int, s *snapshot) (*Journal, Recovery, *world) {
+	t.Helper()
 	w := &world{seen: map[int][]uint64{}}
-	j, found, err := Open(options(d, shards, w))
+	o := options(d, shards, w)
+	if s != nil {
+		w.seen, o.From = cloneSeen(s.seen), &s.at
+	}
+	j, found, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +109,8 @@ type unit struct {
 	shards []int
 }
 
-// Whatever happens between lives: what was committed is there, units of several shards
+// Whatever happens between lives, and from whichever snapshot the journal is played, as long
+// as what lies before an older one is all that was deleted: what was committed is there, units of several shards
 // are there on all of them or on none, every shard has seen its units in their order,
 // without holes but for units of several shards, and what has once been left out never
 // comes back.
@@ -94,18 +119,24 @@ func TestLives(t *testing.T) {
 	if testing.Short() {
 		seeds = 200
 	}
-	completed, leftOut, generations := 0, 0, 0
+	completed, leftOut, generations, taken := 0, 0, 0, 0
 	for seed := range uint64(seeds) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		d := frail.New()
 		var history []unit // of what is known to be there
 		number := uint64(0)
 		shards := 1 + r.IntN(4)
-		for life := range 5 {
+		var snapshots []snapshot // the newest last
+		for life := range 6 {
 			if r.IntN(6) == 0 {
 				shards = 1 + r.IntN(4)
 			}
-			j, found, w := open(t, d, shards)
+			var from *snapshot
+			if n := len(snapshots); n > 0 {
+				from = &snapshots[r.IntN(n)]
+			}
+			j, found, w := openBehind(t, d, shards, from)
+			now := cloneSeen(w.seen)
 			completed += found.Completed
 			leftOut += found.LeftOut
 			generations = max(generations, found.Generations)
@@ -117,7 +148,22 @@ func TestLives(t *testing.T) {
 			}
 			var open []unit
 			for range r.IntN(40) {
-				switch r.IntN(8) {
+				switch r.IntN(9) {
+				case 8:
+					if r.IntN(3) > 0 {
+						continue
+					}
+					s := snapshot{j.Position(), cloneSeen(now)}
+					if err := j.Sync(); err != nil {
+						t.Fatal(err)
+					}
+					history, open = append(history, open...), nil
+					snapshots = append(snapshots, s)
+					snapshots = snapshots[max(len(snapshots)-2, 0):]
+					if err := j.DropBefore(snapshots[0].at); err != nil {
+						t.Fatal(err)
+					}
+					taken++
 				case 0:
 					if _, err := j.Commit(true); err != nil {
 						t.Fatal(err)
@@ -137,6 +183,9 @@ func TestLives(t *testing.T) {
 					u := unit{number, r.Perm(shards)[:1+r.IntN(shards)*r.IntN(2)]}
 					record(j, u.number, u.shards)
 					open = append(open, u)
+					for _, s := range u.shards {
+						now[s] = append(now[s], u.number)
+					}
 				}
 			}
 			j.halt()
@@ -159,8 +208,8 @@ func TestLives(t *testing.T) {
 			}
 		}
 	}
-	if completed < seeds/20 || leftOut < seeds/100 || generations < 4 {
-		t.Errorf("%d units completed, %d left out, %d generations", completed, leftOut, generations)
+	if taken < seeds || completed < seeds/20 || leftOut < seeds/200 || generations < 4 {
+		t.Errorf("%d units completed, %d left out, %d generations, %d snapshots", completed, leftOut, generations, taken)
 	}
 }
 

@@ -24,6 +24,12 @@ type meta struct {
 type generation struct {
 	Number int `json:"number"`
 	Shards int `json:"shards"`
+	// Base is the snapshot that it began behind, if that was not where the generation
+	// before it has ended; 0 if there was none.
+	Base uint64 `json:"base,omitempty"`
+	// Pending says that the snapshot was only being taken then: without it nothing of the
+	// generation was promised to anybody.
+	Pending bool `json:"pending,omitempty"`
 }
 
 const (
@@ -33,6 +39,9 @@ const (
 )
 
 func (g generation) folder() string { return fmt.Sprintf("%06d", g.Number) }
+
+// last is the generation in use.
+func (m *meta) last() generation { return m.Generations[len(m.Generations)-1] }
 
 func (m *meta) identity() (id uint64, err error) {
 	if _, err := fmt.Sscanf(m.Identity, "%016x", &id); err != nil {

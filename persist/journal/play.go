@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -26,43 +27,84 @@ type Recovery struct {
 // Open plays everything that a journal holds and opens it for more; one that is not
 // there is begun. A *wal.DamageError says that something is missing that was promised.
 func Open(o Options) (*Journal, Recovery, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Shards < 1 || o.Shards > shardsMax {
-		return nil, Recovery{}, fmt.Errorf("a journal of %d shards", o.Shards)
-	}
-	j := &Journal{o: o, stop: make(chan struct{}), done: make(chan struct{})}
-	j.policy.Store(int32(o.Policy))
 	var found Recovery
-	if err := o.Disk.MakeDir(o.Dir); err != nil {
-		return nil, found, fmt.Errorf("open the journal: %w", err)
-	}
-	m, err := readMeta(o.Disk, o.Dir)
+	j, m, identity, err := prepare(o)
 	if err != nil {
 		return nil, found, err
 	}
-	identity, err := m.identity()
-	if err != nil {
+	if err := o.belongs(m); err != nil {
 		return nil, found, err
 	}
-	whole := false
+	played, whole := false, false // the last generation
 	for i, g := range m.Generations {
 		last := i == len(m.Generations)-1
-		if whole, err = j.play(g, identity, last, &found); err != nil {
+		if played, whole, err = j.play(g, identity, last, &found); err != nil {
 			j.abandon()
 			return nil, found, err
 		}
 		found.Generations++
 	}
-	if n := len(m.Generations); !whole || m.Generations[n-1].Shards != o.Shards {
+	if !whole || m.last().Shards != o.Shards {
 		// What was cut off or left out stays so for ever if nothing is added to it.
 		j.abandon()
-		if err := j.begin(m, identity); err != nil {
+		if err := j.begin(m, identity, played); err != nil {
 			j.abandon()
 			return nil, found, err
 		}
 	}
+	j.run(m)
+	return j, found, nil
+}
+
+// Replay plays what a journal holds as Open does, and neither opens nor changes anything:
+// somebody else may be using it.
+func Replay(o Options) (found Recovery, err error) {
+	j, m, identity, err := prepare(o)
+	if err != nil {
+		return found, err
+	}
+	if err := o.belongs(m); err != nil {
+		return found, err
+	}
+	for _, g := range m.Generations {
+		if _, _, err := j.play(g, identity, false, &found); err != nil {
+			return found, err
+		}
+		found.Generations++
+	}
+	return found, nil
+}
+
+// belongs says whether the snapshot is one of this journal.
+func (o *Options) belongs(m *meta) error {
+	if o.From != nil && o.From.Identity != m.Identity {
+		return &MissingError{fmt.Sprintf("the snapshot belongs to the journal %s, and %s is %s", o.From.Identity, o.Dir, m.Identity)}
+	}
+	return nil
+}
+
+// prepare makes a journal without its logs.
+func prepare(o Options) (j *Journal, m *meta, identity uint64, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Shards < 1 || o.Shards > shardsMax {
+		return nil, nil, 0, fmt.Errorf("a journal of %d shards", o.Shards)
+	}
+	j = &Journal{o: o, stop: make(chan struct{}), done: make(chan struct{})}
+	j.policy.Store(int32(o.Policy))
+	if err := o.Disk.MakeDir(o.Dir); err != nil {
+		return nil, nil, 0, fmt.Errorf("open the journal: %w", err)
+	}
+	if m, err = readMeta(o.Disk, o.Dir); err == nil {
+		identity, err = m.identity()
+	}
+	return j, m, identity, err
+}
+
+// run starts what a journal does by itself.
+func (j *Journal) run(m *meta) {
+	j.meta.Store(m)
 	j.rounds.asked = make(chan struct{}, 1)
 	j.rounds.changed = sync.NewCond(&j.rounds.mu)
 	var running sync.WaitGroup
@@ -70,7 +112,6 @@ func Open(o Options) (*Journal, Recovery, error) {
 	go func() { defer running.Done(); j.keep() }()
 	go func() { defer running.Done(); j.sync() }()
 	go func() { running.Wait(); close(j.done) }()
-	return j, found, nil
 }
 
 // abandon closes the logs of a journal that could not be opened.
@@ -83,11 +124,31 @@ func (j *Journal) abandon() {
 	j.logs = nil
 }
 
-// begin begins a generation.
-func (j *Journal) begin(m *meta, identity uint64) error {
+// begin begins a generation and lists it.
+func (j *Journal) begin(m *meta, identity uint64, continues bool) error {
+	g, err := j.create(m, identity)
+	if err != nil {
+		return err
+	}
+	if !continues {
+		g.Base = j.o.Loaded
+	}
+	m.Generations = append(m.Generations, g)
+	return m.write(j.o.Disk, j.o.Dir)
+}
+
+// create creates the logs of the next generation.
+func (j *Journal) create(m *meta, identity uint64) (generation, error) {
 	g := generation{Number: 1, Shards: j.o.Shards}
 	if n := len(m.Generations); n > 0 {
 		g.Number = m.Generations[n-1].Number + 1
+	}
+	if j.o.From != nil {
+		g.Number = max(g.Number, j.o.From.Generation+1)
+	}
+	// What an unfinished beginning has left is nobody's.
+	if err := removeGeneration(j.o, g); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return g, err
 	}
 	j.logs = make([]*shardLog, g.Shards)
 	err := each(g.Shards, func(i int) error {
@@ -100,26 +161,48 @@ func (j *Journal) begin(m *meta, identity uint64) error {
 	if err == nil {
 		err = j.o.Disk.SyncDir(j.o.Dir)
 	}
-	if err != nil {
-		return err
-	}
-	m.Generations = append(m.Generations, g)
-	return m.write(j.o.Disk, j.o.Dir)
+	return g, err
 }
+
+// Begin begins a journal behind a snapshot that is about to be taken, and whatever there
+// was before it: from its cut on it records. Once the snapshot is as good as complete,
+// Enlist makes it what is played after that snapshot.
+func Begin(o Options, snapshot uint64) (*Journal, error) {
+	j, m, identity, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	g, err := j.create(m, identity)
+	if err != nil {
+		j.abandon()
+		return nil, err
+	}
+	g.Base, g.Pending = snapshot, true
+	m.Generations = append(m.Generations, g)
+	j.run(m)
+	return j, nil
+}
+
+// Enlist makes durable that there is what Begin has begun.
+func (j *Journal) Enlist() error { return j.meta.Load().write(j.o.Disk, j.o.Dir) }
 
 func (j *Journal) options(g generation, identity uint64, log int) wal.Options {
 	return wal.Options{Disk: j.o.Disk, Dir: j.folder(g), Shard: log, Identity: identity, SegmentBytes: j.o.SegmentBytes}
 }
 
-// play plays a generation, and opens its logs if that is asked for. It says whether
-// all logs were whole.
-func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery) (whole bool, err error) {
+// play plays a generation, and opens its logs if that is asked for. It says whether it was
+// not left out, and whether all logs were whole.
+func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery) (played, whole bool, err error) {
+	from, err := j.o.from(g)
+	if err != nil || from == nil {
+		return false, false, err
+	}
 	meet := newMeeting(g.Shards)
 	logs := make([]*shardLog, g.Shards)
 	cut := len(found.Cut)
 	var mu sync.Mutex
 	err = each(g.Shards, func(i int) error {
-		p := &part{log: i, meet: meet, player: j.o.Player(i, g.Shards)}
+		p := &part{log: i, from: from[i], meet: meet, player: j.o.Player(i, g.Shards)}
 		var read wal.Recovery
 		var err error
 		if open {
@@ -129,6 +212,9 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 			}
 		} else {
 			read, err = wal.Check(j.options(g, identity, i), p.replay)
+		}
+		if err == nil {
+			err = covers(g, i, from[i], &read)
 		}
 		meet.leave(i, read.Last, err)
 		mu.Lock()
@@ -145,17 +231,18 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 		j.logs = logs
 	}
 	if err != nil {
-		return false, meet.reason(err)
+		return true, false, meet.reason(err)
 	}
 	j.units.Store(max(j.units.Load(), meet.last))
 	found.Completed += meet.completed
 	found.LeftOut += meet.leftOut
-	return len(found.Cut) == cut && meet.completed == 0 && meet.leftOut == 0, nil
+	return true, len(found.Cut) == cut && meet.completed == 0 && meet.leftOut == 0, nil
 }
 
 // part plays one log.
 type part struct {
 	log     int
+	from    uint64 // what was recorded before is left out
 	meet    *meeting
 	player  Player
 	space   []Effect
@@ -166,6 +253,15 @@ type part struct {
 
 func (p *part) replay(r wal.Record) (err error) {
 	d := decoder{p: r.Payload}
+	if r.LSN < p.from {
+		if r.Kind == kindShared { // no other unit may get its number
+			var number uint64
+			if number, p.places, err = d.shared(p.places); err == nil {
+				p.meet.note(number)
+			}
+		}
+		return err
+	}
 	switch r.Kind {
 	case kindUnit:
 		return p.play(&d, false)
@@ -281,6 +377,13 @@ func (m *meeting) arrive(log int, number uint64, places []place, play func() err
 		delete(m.units, number)
 	}
 	return nil
+}
+
+// note takes notice of the number of a unit that is left out.
+func (m *meeting) note(number uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = max(m.last, number)
 }
 
 // playable says that every log of a unit has come to it, or has ended right before it.

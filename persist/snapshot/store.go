@@ -56,7 +56,7 @@ type File struct {
 }
 
 // A Position is a place in a journal: in one of its generations, the number of the next
-// record of each log.
+// record of each log; none for the beginning of a generation that is yet to begin.
 type Position struct {
 	Identity   string   `json:"identity"`
 	Generation int      `json:"generation"`
@@ -110,6 +110,25 @@ func Open(o Options) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// SetCompress says whether the snapshots that are begun from now on are compressed.
+func (s *Store) SetCompress(compress bool) { s.o.Compress = compress }
+
+// NewestNumber is the number of the newest snapshot that List has found, damaged or not.
+func NewestNumber(all []Manifest, damaged []error) (number uint64) {
+	for _, m := range all {
+		number = max(number, m.Number)
+	}
+	for _, err := range damaged {
+		var damage *DamageError
+		if errors.As(err, &damage) {
+			if n, manifest, ok := parseName(filepath.Base(damage.Path)); ok && manifest {
+				number = max(number, n)
+			}
+		}
+	}
+	return number
 }
 
 // names are the snapshots that have a manifest, the newest first, and the names of the
@@ -213,8 +232,6 @@ func (m *Manifest) wrong(number uint64) string {
 		return fmt.Sprintf("it is that of snapshot %d", m.Number)
 	case m.Shards < 1 || m.Shards > shardsMax || len(m.Files) != m.Shards:
 		return fmt.Sprintf("%d files of %d shards", len(m.Files), m.Shards)
-	case m.Journal != nil && len(m.Journal.Next) == 0:
-		return "a place in a journal without logs"
 	}
 	for i, f := range m.Files {
 		if f.Name != fileName(number, i) {

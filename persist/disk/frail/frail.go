@@ -162,6 +162,18 @@ func (d *Disk) List(dir string) (names []string, err error) {
 	return names, nil
 }
 
+// RemoveDir implements disk.Disk: a folder is there as long as a file is in it.
+func (d *Disk) RemoveDir(dir string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name := range d.names {
+		if path.Dir(name) == dir {
+			return fmt.Errorf("remove %s: there is %s in it", dir, name)
+		}
+	}
+	return nil
+}
+
 // MakeDir implements disk.Disk; folders are there as soon as something is in them.
 func (d *Disk) MakeDir(string) error { return nil }
 

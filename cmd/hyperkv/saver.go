@@ -1,0 +1,409 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hyperkv/engine"
+	"hyperkv/engine/snapshot"
+	"hyperkv/persist/disk"
+	"hyperkv/persist/journal"
+	snapshots "hyperkv/persist/snapshot"
+	"hyperkv/shard"
+)
+
+// saver takes the snapshots, one after the other, when somebody asks for one or the
+// settings do; and it switches the log on and off, because that goes with a snapshot.
+type saver struct {
+	d     *durability
+	store *snapshots.Store // nil until it is needed; of run
+	keys  atomic.Uint64    // stored by the snapshot that is running
+
+	mu      sync.Mutex // guards what follows
+	now     engine.SnapshotState
+	queue   []request
+	logWish *bool // the log is to be switched so
+	logSize int64 // of the log, when the last snapshot was complete
+	tried   time.Time
+
+	wake    chan struct{}
+	ctx     context.Context
+	cancel  context.CancelFunc
+	stopped chan struct{}
+}
+
+// request is a snapshot that somebody has asked for.
+type request struct {
+	why  engine.SnapshotReason
+	over chan error
+}
+
+func newSaver(d *durability) *saver {
+	s := &saver{d: d, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+func (s *saver) begin() {
+	s.mu.Lock()
+	s.now.Dirty = s.d.engine.Stats().Dirty
+	s.tried = time.Now()
+	if j := s.d.journal.Load(); j != nil {
+		s.logSize = j.Bytes()
+	}
+	s.mu.Unlock()
+	go s.run()
+}
+
+// loaded notes which snapshot the data came from.
+func (s *saver) loaded(m *snapshots.Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.Last, s.now.LastBytes, s.now.Loaded = time.UnixMilli(m.Created), m.Bytes, m.Keys
+}
+
+// state is what INFO shows. Any goroutine may call it.
+func (s *saver) state() engine.SnapshotState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := s.now
+	state.Keys = s.keys.Load()
+	return state
+}
+
+// request implements engine.Durability. Any goroutine may call it.
+func (s *saver) request(why engine.SnapshotReason, queue bool) (<-chan error, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	busy := s.now.Running || len(s.queue) > 0
+	if busy && !queue {
+		return nil, engine.ErrSnapshotBusy
+	}
+	r := request{why, make(chan error, 1)}
+	s.queue = append(s.queue, r)
+	if busy {
+		s.now.Scheduled = s.now.Scheduled || why == engine.SnapshotRewrite
+		return nil, nil
+	}
+	// Whoever asks for INFO from now on shall see it.
+	s.now.Running, s.now.Reason, s.now.Began = true, why, time.Now()
+	s.kick()
+	return r.over, nil
+}
+
+// switchLog asks for the log to be switched on or off. Any goroutine may call it.
+func (s *saver) switchLog(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logWish = &on
+	s.kick()
+}
+
+func (s *saver) kick() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// schedulePeriod is how often it is looked whether the settings want a snapshot.
+const schedulePeriod = time.Second
+
+// run is the saver's life.
+func (s *saver) run() {
+	defer close(s.stopped)
+	tick := time.NewTicker(schedulePeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.wake:
+		case <-tick.C:
+			if why, due := s.due(time.Now()); due {
+				_, _ = s.request(why, false)
+			}
+		}
+		for s.ctx.Err() == nil && s.next() {
+		}
+	}
+}
+
+// next does one of the things that were asked for, and says whether there was any.
+func (s *saver) next() bool {
+	s.mu.Lock()
+	wish := s.logWish
+	s.logWish = nil
+	var r request
+	asked := wish == nil && len(s.queue) > 0
+	if asked {
+		r = s.queue[0]
+		s.queue = s.queue[1:]
+		s.now.Running, s.now.Reason, s.now.Began = true, r.why, time.Now()
+		s.now.Scheduled = false
+		for _, other := range s.queue {
+			s.now.Scheduled = s.now.Scheduled || other.why == engine.SnapshotRewrite
+		}
+	}
+	s.mu.Unlock()
+	switch {
+	case wish != nil:
+		s.setLog(*wish)
+	case asked:
+		r.over <- s.take(r.why, false)
+	}
+	return wish != nil || asked
+}
+
+// retryAfter is how long the schedule waits after a snapshot that failed: Redis' five
+// seconds.
+const retryAfter = 5 * time.Second
+
+// due says whether the settings want a snapshot now.
+func (s *saver) due(now time.Time) (engine.SnapshotReason, bool) {
+	params := s.d.engine.Params
+	changes := s.d.engine.Stats().Dirty
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changes -= s.now.Dirty
+	if s.now.Running || changes == 0 || s.now.LastError != nil && now.Sub(s.tried) < retryAfter {
+		return 0, false
+	}
+	since := now.Sub(s.tried)
+	points := strings.Fields(params.String("save"))
+	for i := 0; i+1 < len(points); i += 2 {
+		seconds, _ := strconv.ParseInt(points[i], 10, 64)
+		count, _ := strconv.ParseUint(points[i+1], 10, 64)
+		if changes >= count && since >= time.Duration(seconds)*time.Second {
+			return engine.SnapshotSave, true
+		}
+	}
+	if !params.Bool("snapshot_enabled") {
+		return 0, false
+	}
+	if every := params.Duration("snapshot_interval"); every > 0 && since >= every {
+		return engine.SnapshotSave, true
+	}
+	if j := s.d.journal.Load(); j != nil && params.Int("auto-aof-rewrite-percentage") > 0 {
+		grown := j.Bytes() - s.logSize
+		if grown >= params.Int("auto-aof-rewrite-min-size") && grown/100 >= s.now.LastBytes/100*params.Int("auto-aof-rewrite-percentage")/100 {
+			return engine.SnapshotRewrite, true
+		}
+	}
+	return 0, false
+}
+
+// take takes a snapshot; with begin the log begins with it.
+func (s *saver) take(why engine.SnapshotReason, begin bool) error {
+	began := time.Now()
+	s.keys.Store(0)
+	m, dirty, err := s.write(begin)
+	took := time.Since(began)
+	s.mu.Lock()
+	s.now.Running = false
+	s.now.LastError = err
+	s.tried = time.Now()
+	if why == engine.SnapshotRewrite {
+		s.now.RewriteTook = took
+	} else {
+		s.now.LastTook = took
+	}
+	if err == nil {
+		s.now.Last, s.now.LastBytes, s.now.Dirty = time.UnixMilli(m.Created), m.Bytes, dirty
+		s.now.Count++
+		if why == engine.SnapshotRewrite {
+			s.now.Rewrites++
+		}
+		if j := s.d.journal.Load(); j != nil {
+			s.logSize = j.Bytes()
+		}
+	}
+	s.mu.Unlock()
+	switch {
+	case err == nil:
+		s.d.log.Info("snapshot written", "number", m.Number, "keys", m.Keys, "bytes", m.Bytes, "seconds", took.Seconds())
+	case s.ctx.Err() == nil:
+		s.d.log.Error("no snapshot could be written", "err", err)
+	}
+	return err
+}
+
+// sink stores what a snapshot takes.
+type sink struct {
+	w    *snapshots.Writer
+	keys *atomic.Uint64
+}
+
+func (k sink) Write(shard int, b snapshot.Block) error {
+	k.keys.Add(uint64(b.Keys))
+	return k.w.Write(shard, b.Bytes, b.Keys)
+}
+
+// write writes a snapshot, and lets go of what it makes superfluous.
+func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error) {
+	d, e := s.d, s.d.engine
+	store, err := s.open()
+	if err != nil {
+		return m, 0, err
+	}
+	store.SetCompress(e.Params.Bool("snapshot_compression"))
+	w, err := store.Begin(len(e.Shards.Shards))
+	if err != nil {
+		return m, 0, err
+	}
+	j := d.journal.Load()
+	if begin {
+		if j, err = journal.Begin(d.journalOptions(), w.Number()); err != nil {
+			return m, 0, errors.Join(err, w.Abort())
+		}
+	}
+	var position *journal.Position
+	if j == nil {
+		if position, err = journal.After(disk.OS{}, d.folder("journal")); err != nil {
+			return m, 0, errors.Join(err, w.Abort())
+		}
+	}
+	var created int64
+	_, err = snapshot.Take(s.ctx, e, snapshot.Options{Native: true, AtCut: func(c *shard.Call) {
+		created, dirty = e.NowMillis(), c.Dirty()
+		s.mu.Lock()
+		s.now.KeysAtCut = c.KeyCount()
+		s.mu.Unlock()
+		if begin {
+			d.journal.Store(j)
+			d.record(c, j)
+		}
+		if j != nil {
+			at := j.Position()
+			position = &at
+		}
+	}}, sink{w, &s.keys})
+	if err == nil && j != nil {
+		err = j.Sync() // the log may not end before the place from where it is to be repeated
+	}
+	if err == nil && begin {
+		err = j.Enlist()
+	}
+	if err != nil {
+		if begin {
+			d.dropLog(j)
+		}
+		return m, 0, errors.Join(err, w.Abort())
+	}
+	if m, err = w.Commit("HyperKV "+engine.Version, created, (*snapshots.Position)(position)); err != nil {
+		if begin {
+			d.dropLog(j)
+		}
+		return m, 0, err
+	}
+	s.tidy(store, j)
+	return m, dirty, nil
+}
+
+// tidy removes old snapshots, and what of the journal only they needed. What cannot be
+// removed is only room that is taken.
+func (s *saver) tidy(store *snapshots.Store, j *journal.Journal) {
+	kept, err := store.Keep(int(s.d.engine.Params.Int("snapshot_keep")))
+	if err == nil && j != nil && len(kept) > 0 {
+		if oldest := kept[len(kept)-1].Journal; oldest != nil {
+			err = j.DropBefore(journal.Position(*oldest))
+		}
+	}
+	if err != nil {
+		s.d.log.Warn("what a snapshot has made superfluous could not be removed", "err", err)
+	}
+}
+
+// open opens the store when it is first needed.
+func (s *saver) open() (*snapshots.Store, error) {
+	if s.store != nil {
+		return s.store, nil
+	}
+	if err := s.d.own(); err != nil {
+		return nil, err
+	}
+	store, err := snapshots.Open(snapshots.Options{Disk: disk.OS{}, Dir: s.d.folder("snapshots"), Log: s.d.log})
+	if err != nil {
+		return nil, err
+	}
+	s.store = store
+	return store, nil
+}
+
+// setLog switches the log.
+func (s *saver) setLog(on bool) {
+	d := s.d
+	switch there := d.journal.Load() != nil; {
+	case on && !there:
+		s.mu.Lock()
+		s.now.Running, s.now.Reason, s.now.Began = true, engine.SnapshotRewrite, time.Now()
+		s.mu.Unlock()
+		if err := s.take(engine.SnapshotRewrite, true); err != nil {
+			d.log.Error("the log could not be switched on", "err", err)
+		}
+	case !on && there:
+		d.dropLog(d.journal.Load())
+		d.log.Info("the log was switched off")
+	}
+}
+
+// dropLog ends a journal while the engine goes on without.
+func (d *durability) dropLog(j *journal.Journal) {
+	d.engine.Shards.NewExclusive().Run(false, func(c *shard.Call) {
+		if d.recording == j {
+			d.record(c, nil)
+		}
+	})
+	if err := j.Sync(); err != nil {
+		d.log.Error("the end of the log could not be written", "err", err)
+	}
+	d.journal.CompareAndSwap(j, nil)
+	d.committed() // whoever waits for it
+	d.betweenRounds()
+	if err := j.Close(); err != nil {
+		d.log.Error("the log could not be closed", "err", err)
+	}
+}
+
+// betweenRounds returns when no event loop still does what it was doing.
+func (d *durability) betweenRounds() {
+	loops := d.loops.Load()
+	if loops == nil {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, l := range *loops {
+		wg.Add(1)
+		l.Post(wg.Done)
+	}
+	over := make(chan struct{})
+	go func() { wg.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-d.stop: // the loops may be gone
+	}
+}
+
+// end ends the saver, with a last snapshot if one is wanted.
+func (s *saver) end() error {
+	s.cancel()
+	<-s.stopped
+	s.mu.Lock()
+	for _, r := range s.queue {
+		r.over <- fmt.Errorf("the server is stopping: %w", context.Canceled)
+	}
+	s.queue = nil
+	wanted := s.d.engine.LastWill.Load() == engine.WillUnsaid && s.d.engine.SavesAtEnd() && s.d.engine.Stats().Dirty != s.now.Dirty
+	s.mu.Unlock()
+	if !wanted {
+		return nil
+	}
+	s.ctx = context.Background()
+	return s.take(engine.SnapshotSave, false)
+}

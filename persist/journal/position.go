@@ -1,0 +1,158 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"hyperkv/persist/disk"
+	"hyperkv/persist/wal"
+)
+
+// A Position is a place in a journal: what was recorded before it is left out when the
+// journal is played from there, because a snapshot holds it.
+type Position struct {
+	Identity   string // of the journal
+	Generation int
+	// Next is the number of the next record of each log of the generation. There are none
+	// if the generation is yet to begin.
+	Next []uint64
+}
+
+// Position is where the journal is. The caller holds the turns of all shards.
+func (j *Journal) Position() Position {
+	m := j.meta.Load()
+	p := Position{Identity: m.Identity, Generation: m.last().Number}
+	for _, l := range j.logs {
+		p.Next = append(p.Next, l.Next())
+	}
+	return p
+}
+
+// Sync makes durable what was recorded before it.
+func (j *Journal) Sync() error {
+	if err := j.Failed(); err != nil {
+		return err
+	}
+	return each(len(j.logs), func(i int) error {
+		err := j.logs[i].Sync()
+		if err != nil {
+			err = j.fail(err)
+		}
+		return err
+	})
+}
+
+// DropBefore deletes what lies before a position, as far as whole files do. Snapshots that
+// need it must be gone.
+func (j *Journal) DropBefore(p Position) error {
+	j.dropping.Lock()
+	defer j.dropping.Unlock()
+	m := *j.meta.Load()
+	keep := 0
+	for keep < len(m.Generations)-1 && m.Generations[keep].Number < p.Generation {
+		keep++
+	}
+	if keep > 0 {
+		gone := m.Generations[:keep]
+		m.Generations = m.Generations[keep:]
+		if err := m.write(j.o.Disk, j.o.Dir); err != nil {
+			return err
+		}
+		j.meta.Store(&m)
+		for _, g := range gone {
+			if err := removeGeneration(j.o, g); err != nil {
+				return err
+			}
+		}
+	}
+	if m.last().Number != p.Generation {
+		return nil
+	}
+	for i, lsn := range p.Next {
+		if err := j.logs[i].DropBefore(lsn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeGeneration removes the folder of a generation.
+func removeGeneration(o Options, g generation) error {
+	dir := (&Journal{o: o}).folder(g)
+	names, err := o.Disk.List(dir)
+	if err != nil {
+		return fmt.Errorf("drop a generation of the journal: %w", err)
+	}
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, o.Disk.Remove(filepath.Join(dir, name)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("drop a generation of the journal: %w", err)
+	}
+	return o.Disk.RemoveDir(dir)
+}
+
+// After is the position behind everything that there is of a journal which is not
+// recorded any more: a snapshot of that position makes all of it superfluous.
+func After(d disk.Disk, dir string) (*Position, error) {
+	if _, err := d.List(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	f, err := d.Open(filepath.Join(dir, metaName)) // readMeta would begin a journal
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	_ = f.Close()
+	m, err := readMeta(d, dir)
+	if err != nil || len(m.Generations) == 0 {
+		return nil, err
+	}
+	return &Position{Identity: m.Identity, Generation: m.last().Number + 1}, nil
+}
+
+// A MissingError says that what has to be played is not there.
+type MissingError struct{ Reason string }
+
+func (e *MissingError) Error() string { return e.Reason }
+
+// from is the first record to be played of each log of a generation, nil if all of it is to
+// be left out.
+func (o *Options) from(g generation) ([]uint64, error) {
+	if g.Base > o.Loaded && (o.From == nil || g.Number >= o.From.Generation) {
+		if g.Pending && g.Base > o.Newest {
+			return nil, nil
+		}
+		return nil, &MissingError{fmt.Sprintf("generation %d of the journal was begun behind snapshot %d, which cannot be read", g.Number, g.Base)}
+	}
+	first := make([]uint64, g.Shards)
+	for i := range first {
+		first[i] = 1
+	}
+	switch {
+	case o.From == nil || g.Number > o.From.Generation:
+		return first, nil
+	case g.Number < o.From.Generation || len(o.From.Next) == 0:
+		return nil, nil
+	case len(o.From.Next) != g.Shards:
+		return nil, fmt.Errorf("the snapshot is of %d logs, and generation %d of the journal has %d", len(o.From.Next), g.Number, g.Shards)
+	}
+	return o.From.Next, nil
+}
+
+// covers says what is missing of a log that is to be played from a record on.
+func covers(g generation, log int, from uint64, read *wal.Recovery) error {
+	switch {
+	case read.First > from:
+		return &MissingError{fmt.Sprintf("records %d to %d of log %d in generation %d of the journal are missing", from, read.First-1, log, g.Number)}
+	case read.Last+1 < from:
+		return &MissingError{fmt.Sprintf("log %d in generation %d of the journal ends with record %d, and a snapshot was taken after record %d",
+			log, g.Number, read.Last, from-1)}
+	}
+	return nil
+}
