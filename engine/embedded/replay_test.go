@@ -16,6 +16,7 @@ import (
 	"hyperkv/internal/difftest"
 	"hyperkv/internal/rdb"
 	"hyperkv/internal/testkit"
+	"hyperkv/resp"
 )
 
 // startLogging starts a redis-server that keeps a log in dir.
@@ -304,7 +305,29 @@ func TestReplayRefuses(t *testing.T) {
 		f("FUNCTION STATS", "STATS")
 		f("FUNCTION LOAD nonsense", "name")
 		f("FUNCTION RESTORE nonsense", "checksum")
-		f("BGSAVE")
+	}
+}
+
+// What changes nothing is passed over, also what would not be good here.
+func TestReplayPassesOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "appendonly.aof")
+	var text []byte
+	for _, line := range []string{"SET a 1", "GET a", "BLPOP list 0", "BRPOPLPUSH list other 0", "DEBUG SLEEP 1000", "DEBUG RELOAD", "SHUTDOWN NOSAVE", "BGSAVE",
+		"CONFIG SET databases 1", "MONITOR", "SUBSCRIBE c", "REPLICAOF 127.0.0.1 1", "CLIENT PAUSE 100000", "PFCOUNT h", "KEYS *", "INCR a"} {
+		args := strings.Fields(line)
+		if args[0] == "SUBSCRIBE" {
+			continue // which is not there yet
+		}
+		text = resp.AppendCommandString(text, args...)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, r := replayed(t, 2, path, interchange.ReplayOptions{})
+	c := l.client(t)
+	defer c.Close()
+	if have := mustDo(t, c, "GET", "a").Text(); have != "2" || mustDo(t, c, "DBSIZE").Int != 1 {
+		t.Errorf("a is %q, %+v", have, r)
 	}
 }
 

@@ -97,13 +97,16 @@ func (p *player) Command(c *aof.Command) error {
 	if isLibrary(c.Args) {
 		return p.libraries.do(c.Args)
 	}
-	p.sum.Commands++
 	row, err := p.e.Table.Resolve(c.Args)
 	if err != nil {
 		return fmt.Errorf("%.64q: %w", c.Args[0], err)
 	}
+	if !changes(row) {
+		return nil
+	}
+	p.sum.Commands++
 	keys, everything := keysOf(row, c.Args)
-	if everything || len(keys) == 0 {
+	if everything {
 		return p.shared.Play(c.Database, c.Args, true)
 	}
 	home := p.shardOf(c.Args[keys[0]])
@@ -118,6 +121,10 @@ func (p *player) Command(c *aof.Command) error {
 func (p *player) shardOf(key []byte) int {
 	return p.e.Shards.IndexOf(shard.RouteHash(key, shard.Hash(key)))
 }
+
+// changes says that a command may change data, as PFCOUNT does though it reads. Others have
+// no place in such a file, and nobody knows what they would do here.
+func changes(row *engine.Command) bool { return row.Flags&(engine.Write|engine.MayReplicate) != 0 }
 
 // keysOf says where the keys of a command are, or that they are not all to be seen.
 func keysOf(row *engine.Command, args [][]byte) (keys []int, everything bool) {
@@ -156,6 +163,9 @@ func (t *touched) Command(c *aof.Command) error {
 	row, err := t.e.Table.Resolve(c.Args)
 	if err != nil {
 		return fmt.Errorf("%.64q: %w", c.Args[0], err)
+	}
+	if !changes(row) {
+		return nil
 	}
 	keys, everything := keysOf(row, c.Args)
 	if everything {
