@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -44,11 +45,23 @@ func CopyRDB(ctx context.Context, src io.Reader, t Target) error {
 		if err != nil {
 			return fmt.Errorf("the key %.64q: %w", k.Name, err)
 		}
+		if empty(k.Type, raw) {
+			continue
+		}
 		if err := t.Key(k, raw); err != nil {
 			return err
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// emptyBytesMax is how long a value may be that holds nothing.
+const emptyBytesMax = 64
+
+// empty says that a value holds nothing. Some versions of Redis have written such keys, and
+// all pass over them when they load.
+func empty(t rdb.Type, raw []byte) bool {
+	return len(raw) <= emptyBytesMax && t.Kind() != rdb.String && errors.Is(rdb.RawPayload(t, raw).Visit(rdb.Nothing{}), rdb.ErrEmpty)
 }
 
 func nothingBehind(f *rdb.File) error {

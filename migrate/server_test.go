@@ -141,6 +141,28 @@ func TestServerKeepsUsage(t *testing.T) {
 	}
 }
 
+// Keys that hold nothing are passed over, as by Redis.
+func TestEmptyKeys(t *testing.T) {
+	var seen []string
+	file := "REDIS0009\xfe\x00\x01\x01l\x00\x0b\x01i\x08\x02\x00\x00\x00\x00\x00\x00\x00\x10\x01h\x07\x07\x00\x00\x00\x00\x00\xff" +
+		"\x00\x01s\x00\x01\x01m\x01\x01a\xff\x00\x00\x00\x00\x00\x00\x00\x00"
+	if err := CopyRDB(context.Background(), strings.NewReader(file), naming{&seen}); err != nil {
+		t.Fatal(err)
+	}
+	if have := strings.Join(seen, " "); have != "s m" {
+		t.Errorf("%s are shown, want the string and the list with an element", have)
+	}
+}
+
+type naming struct{ seen *[]string }
+
+func (n naming) Key(k *rdb.Key, _ []byte) error {
+	*n.seen = append(*n.seen, string(k.Name))
+	return nil
+}
+func (n naming) Library([]byte) error { return nil }
+func (n naming) End() error           { return nil }
+
 // answering is a server that answers bytes as they come with what it was told to, one answer
 // after the other.
 func answering(t *testing.T, answers ...string) string {
