@@ -40,6 +40,9 @@ type Options struct {
 	Loaded, Newest uint64
 	// Player makes what plays one log: number log of a generation of so many shards.
 	Player func(log, shards int) Player
+	// Progress is told what has been played, in bytes, by several goroutines; an error of
+	// it ends that. Nil if nobody wants to know.
+	Progress func(bytes int) error
 	// Committed is called after the time of a ticket has come, on another goroutine. It
 	// must not block. Nil if nobody wants to know.
 	Committed func()
