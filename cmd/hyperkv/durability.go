@@ -53,7 +53,7 @@ var policies = map[string]journal.Policy{"always": journal.Always, "everysec": j
 func (d *durability) start(e *engine.Engine, cfg *config.Config) error {
 	d.engine = e
 	dir := filepath.Join(cfg.DataDir, "journal")
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := (disk.OS{}).MakeDir(dir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	unlock, err := lockFolder(cfg.DataDir)
