@@ -14,10 +14,11 @@ import (
 	"hyperkv/internal/config"
 )
 
-// The settings of whoever runs the tests are not part of them.
+// The settings of whoever runs the tests are not part of them; what steers tests is.
 func init() {
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, config.EnvPrefix) {
+		name, _, _ := strings.Cut(variable, "=")
+		if setting, ours := strings.CutPrefix(name, config.EnvPrefix); ours && !strings.HasPrefix(setting, "TEST_") && !strings.HasPrefix(setting, "REQUIRE_") {
 			_ = os.Unsetenv(name)
 		}
 	}
