@@ -104,7 +104,7 @@ func (d *durability) own() error {
 	if d.unlock != nil {
 		return nil
 	}
-	if err := os.MkdirAll(d.cfg.DataDir, 0o750); err != nil {
+	if err := (disk.OS{}).MakeDir(d.cfg.DataDir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	unlock, err := lockFolder(d.cfg.DataDir)
