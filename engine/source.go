@@ -122,6 +122,7 @@ func (e *Engine) OpenPrimary(conn ConnInfo, end func()) (over func()) {
 type primaryOutlet func()
 
 func (primaryOutlet) Write([]byte)              {}
+func (primaryOutlet) WriteAnyway([]byte)        {}
 func (primaryOutlet) Unsent() int               { return 0 }
 func (primaryOutlet) NotifyDrained(int, func()) {}
 func (end primaryOutlet) Close()                { end() }

@@ -10,7 +10,6 @@ import (
 	"hyperkv/engine/interchange"
 	"hyperkv/engine/snapshot"
 	"hyperkv/internal/aof"
-	"hyperkv/internal/clock"
 	"hyperkv/internal/config"
 	"hyperkv/internal/rdb"
 	"hyperkv/migrate"
@@ -68,8 +67,7 @@ func (s *logSource) replay(ctx context.Context, untouched func(*rdb.Key, []byte)
 	if err != nil {
 		return err
 	}
-	held := clock.NewHeld(recoveredAt)
-	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families(), Clock: held})
+	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families()})
 	if err != nil {
 		return err
 	}
@@ -83,8 +81,6 @@ func (s *logSource) replay(ctx context.Context, untouched func(*rdb.Key, []byte)
 	if done.Cut != nil {
 		s.r.note("%v", done.Cut)
 	}
-	held.Release()
-	e.Shards.ClockChanged()
 	return then(e, done)
 }
 

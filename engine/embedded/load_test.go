@@ -105,13 +105,19 @@ func TestLoadOptions(t *testing.T) {
 	}
 	// All fields have expired: nothing takes the place of what was there.
 	mustDo(t, c, "SET", "key", "old")
-	expired := "\x01\x00\x00\x00\x00\x00\x00\x00\x01\x01\x01f\x01v"
+	expired := "\x88\x13\x00\x00\x00\x00\x00\x00\x01\x01\x01f\x01v"
 	if sum, err := load(value(0, rdb.TypeHashMetadata, expired), interchange.LoadOptions{Replace: true}); err != nil || sum.Expired != 1 || sum.Keys != 0 {
 		t.Errorf("a hash that has expired: %+v %v", sum, err)
 	}
 	if n := mustDo(t, c, "EXISTS", "key").Int; n != 0 {
 		t.Error("the old value is there")
 	}
+	// For who is told when they go, they are there.
+	l.Shards.ExpiryHeld.Add(1)
+	if sum, err := load(value(0, rdb.TypeHashMetadata, expired), interchange.LoadOptions{KeepExpired: true}); err != nil || sum.Keys != 1 || sum.Expired != 0 {
+		t.Errorf("a hash that has expired and is kept: %+v %v", sum, err)
+	}
+	l.Shards.ExpiryHeld.Add(-1)
 	damaged := rdbText(t, "m", "n")
 	damaged[len(damaged)-1] ^= 1
 	refused(damaged, interchange.LoadOptions{}, "checksum")
@@ -124,10 +130,6 @@ func TestLoadOptions(t *testing.T) {
 
 // How long a key was not used is known afterwards.
 func TestLoadIdle(t *testing.T) {
-	l := newLab(t, 1, epoch)
-	defer l.Close()
-	c := l.client(t)
-	defer c.Close()
 	var out bytes.Buffer
 	w := rdb.NewFileWriter(&out, 10)
 	w.SelectDB(0)
@@ -138,11 +140,17 @@ func TestLoadIdle(t *testing.T) {
 	if err := w.End(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := interchange.Load(context.Background(), l.Engine, openRDB(t, &out), interchange.LoadOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if n := mustDo(t, c, "OBJECT", "IDLETIME", "k").Int; n != 1000 {
-		t.Errorf("idle for %d seconds", n)
+	for _, keep := range []bool{false, true} {
+		l := newLab(t, 1, epoch)
+		defer l.Close()
+		c := l.client(t)
+		defer c.Close()
+		if _, err := interchange.Load(context.Background(), l.Engine, openRDB(t, bytes.NewReader(out.Bytes())), interchange.LoadOptions{KeepExpired: keep}); err != nil {
+			t.Fatal(err)
+		}
+		if n := mustDo(t, c, "OBJECT", "IDLETIME", "k").Int; n != 1000 {
+			t.Errorf("idle for %d seconds", n)
+		}
 	}
 }
 

@@ -63,17 +63,15 @@ func openAOF(t *testing.T, path string) *aof.Log {
 	return log
 }
 
-// replayed replays a log into a new engine, and lets the clock go.
+// replayed replays a log into a new engine.
 func replayed(t *testing.T, shards int, path string, o interchange.ReplayOptions) (*lab, interchange.Replayed) {
 	t.Helper()
-	l := newLab(t, shards, 1)
+	l := newLab(t, shards, time.Now().UnixMilli())
 	t.Cleanup(l.Close)
 	r, err := interchange.Replay(context.Background(), l.Engine, openAOF(t, path), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.clock.Set(time.Now().UnixMilli())
-	l.Shards.ClockChanged()
 	return l, r
 }
 

@@ -15,8 +15,8 @@ import (
 
 // LoadOptions say how a file is loaded.
 type LoadOptions struct {
-	// KeepExpired loads keys whose time has come, for who will be told when they go. What
-	// keeps them from going at once is up to the caller.
+	// KeepExpired loads keys and fields whose time has come, for who will be told when they
+	// go. What keeps them from going at once is up to the caller.
 	KeepExpired bool
 	// Replace lets keys of the file take the place of those that are there; without it
 	// one that is there already is an error, also one that the file has twice.
@@ -168,7 +168,7 @@ type loader struct {
 func newLoader(s *shard.Shard, o *LoadOptions) *loader {
 	return &loader{
 		shard: s, o: o, filling: &batch{}, full: make(chan *batch, batchesMax), empty: make(chan *batch, batchesMax+2),
-		check: rdb.NewChecker(), reader: rdb.NewBytesReader(nil),
+		check: rdb.NewChecker(), reader: rdb.NewBytesReader(nil), client: shard.Client{Primary: o.KeepExpired},
 	}
 }
 
@@ -277,7 +277,7 @@ func (w *loader) load(b *batch) error {
 		}
 		w.sum.Keys++
 		if it.idle >= 0 && (it.deadline == 0 || it.deadline > c.Now) {
-			c.DB.Peek(key).SetAccess(shard.AccessClock(c.Now - 1000*it.idle))
+			c.DB.Peek(key).SetAccess(shard.AccessClock(c.Clock - 1000*it.idle))
 		}
 	}
 	return nil

@@ -33,18 +33,22 @@ type Replayed struct {
 	Cut       *aof.Cut // where the last file was cut off; nil if it was not
 }
 
-// Replay does in an engine what is in an append-only file. The engine is empty, serves
-// nobody, and its clock stands before all deadlines (see clock.Held): when the commands
-// were recorded, the keys that they met had not expired. Whoever lets the clock go when all
-// is done sees what has expired since then.
+// Replay does in an engine what is in an append-only file. The engine is empty and serves
+// nobody. Nothing expires before the end: when the commands were recorded, the keys that
+// they met had not expired, whatever the time is now.
 //
-// To send the commands to a server whose clock goes would be wrong: a counter whose time
-// has come would be begun anew by the next INCR in the file, and stay for good.
+// To send the commands to a server would be wrong: a counter whose time has come would be
+// begun anew by the next INCR in the file, and stay for good.
 func Replay(ctx context.Context, e *engine.Engine, log *aof.Log, o ReplayOptions) (Replayed, error) {
 	p := &player{ctx: ctx, e: e, o: &o, shared: e.NewReplayer(0, 0)}
 	for i := range e.Shards.Shards {
 		p.homes = append(p.homes, e.NewReplayer(i, len(e.Shards.Shards)))
 	}
+	e.Shards.ExpiryHeld.Add(1)
+	defer func() {
+		e.Shards.ExpiryHeld.Add(-1)
+		e.Shards.ClockChanged()
+	}()
 	options := aof.Options{Truncated: o.Truncated, Wrap: o.Wrap}
 	if o.Untouched != nil {
 		t := touched{e: e, keys: map[uint64]struct{}{}}
