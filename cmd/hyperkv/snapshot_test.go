@@ -289,11 +289,14 @@ func TestFailedSnapshots(t *testing.T) {
 	}
 }
 
-// end stops a server with a command, which gets no reply.
+// end stops a server with a command, which gets no reply, and waits for its process.
 func end(t testing.TB, s *testkit.Server, c *testkit.Conn, command ...string) {
 	t.Helper()
 	if v, err := c.Do(command...); err == nil {
 		t.Fatalf("%q: %v", command, v)
+	}
+	if s == nil {
+		return
 	}
 	if _, err := s.Wait(10 * time.Second); err != nil {
 		t.Fatal(err)

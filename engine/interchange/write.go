@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 	"sync"
-	"time"
 
 	"hyperkv/engine"
 	"hyperkv/engine/snapshot"
@@ -24,9 +23,6 @@ type WriteOptions struct {
 	AtCut func() (aux [][2]string)
 	// Functions are the sources of libraries.
 	Functions [][]byte
-	// Slice and Pause are those of snapshot.Options.
-	Slice time.Duration
-	Pause func(took time.Duration)
 }
 
 // Written is what was written.
@@ -47,8 +43,8 @@ const (
 func Write(ctx context.Context, e *engine.Engine, out io.Writer, o WriteOptions) (Written, error) {
 	w := &writing{out: out, o: &o}
 	keys, err := snapshot.Take(ctx, e, snapshot.Options{
-		Compress: o.Compress, Slice: o.Slice, Pause: o.Pause,
-		AtCut: func(c *shard.Call) { w.look(e, c) },
+		Compress: o.Compress,
+		AtCut:    func(c *shard.Call) { w.look(e, c) },
 	}, w)
 	if err == nil {
 		err = w.end()
