@@ -26,14 +26,14 @@ type Address struct {
 // patienceDefault is how long a server may be silent.
 const patienceDefault = time.Minute
 
-// client is a connection to a server. It belongs to one goroutine, but for close.
+// client is a connection to a server. What sends, and what reads, belong to one goroutine
+// each, which may be two.
 type client struct {
-	conn     net.Conn
-	in       *bufio.Reader
-	out      *bufio.Writer
-	patience time.Duration
-	reply    []byte
-	stop     func() bool
+	conn  net.Conn
+	in    *bufio.Reader
+	out   *bufio.Writer
+	reply []byte
+	stop  func() bool
 }
 
 // dial connects and logs in. The connection is closed when ctx ends.
@@ -52,7 +52,7 @@ func dial(ctx context.Context, a Address) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, patience: a.Patience, out: bufio.NewWriterSize(writeWithin{conn, a.Patience}, writeBytes)}
+	c := &client{conn: conn, out: bufio.NewWriterSize(writeWithin{conn, a.Patience}, writeBytes)}
 	c.in = bufio.NewReaderSize(readWithin{conn, a.Patience}, 64<<10)
 	c.stop = context.AfterFunc(ctx, func() { conn.Close() })
 	if a.Password != "" {

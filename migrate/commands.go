@@ -37,7 +37,7 @@ const (
 	batchBytesMax    = 64 << 10
 )
 
-// value makes the commands for a key, to whose name and value the key is as yet unknown.
+// value makes the commands that build a key which is not there yet.
 func (c *commander) value(k *rdb.Key, raw []byte) error {
 	c.key, c.form = k.Name, k.Type
 	c.entries, c.group, c.consumers, c.deadlines = 0, nil, nil, c.deadlines[:0]
