@@ -308,6 +308,7 @@ func (n *Node) forget(r *Replica) {
 	n.mu.Unlock()
 	n.feed.mu.Lock()
 	n.feed.readers = slices.DeleteFunc(n.feed.readers, func(other *Replica) bool { return other == r })
+	r.cursor = cursor{} // what it has not read may go
 	n.feed.mu.Unlock()
 	if there {
 		n.log.Info("a replica has gone", "replica", r.name())

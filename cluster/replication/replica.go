@@ -113,6 +113,7 @@ func (r *Replica) Next(n int) (p []byte, end bool) {
 		r.pieces = r.pieces[1:]
 		r.held -= len(p)
 		r.room.Broadcast()
+	case r.gone:
 	case r.state == finished:
 		return nil, true
 	case r.state == online && !r.uncertain:
@@ -231,7 +232,7 @@ func (r *Replica) follow() {
 func (r *Replica) Gone() {
 	r.mu.Lock()
 	r.gone = true
-	r.pieces, r.held = nil, 0
+	r.words, r.pieces, r.held = nil, nil, 0
 	r.room.Broadcast()
 	r.mu.Unlock()
 	r.node.forget(r)

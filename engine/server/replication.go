@@ -215,7 +215,10 @@ func replConf(c *engine.Context) error {
 			return nil
 		case resp.WordIs(option, "RDB-ONLY"):
 			n, ok := resp.ParseInt(value)
-			if !ok || n < 0 || n > 1 {
+			if !ok {
+				return resp.ErrNotInteger
+			}
+			if n < 0 || n > 1 {
 				return resp.Error("ERR value is out of range, value must between 0 and 1")
 			}
 			wishes.SnapshotOnly = n == 1
