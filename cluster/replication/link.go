@@ -272,7 +272,7 @@ func (l *link) line() (string, error) {
 		if i := bytes.IndexByte(l.buf[l.at:], '\n'); i >= 0 {
 			line := strings.TrimSuffix(string(l.buf[l.at:l.at+i]), "\r")
 			l.at += i + 1
-			if line != "" {
+			if strings.TrimSpace(line) != "" {
 				return line, nil
 			}
 			continue
