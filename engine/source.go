@@ -47,7 +47,7 @@ func (s *Session) pump() {
 		return
 	}
 	for sent := 0; ; {
-		if s.out.Unsent() >= sourceAheadBytes {
+		if s.waiting() >= sourceAheadBytes {
 			s.out.NotifyDrained(sourceAheadBytes/2, s.pumpDrained)
 			return
 		}
@@ -72,6 +72,14 @@ func (s *Session) pump() {
 			return
 		}
 	}
+}
+
+// waiting is how many bytes wait on the connection, what may not leave yet included.
+func (s *Session) waiting() int {
+	if c, ok := s.out.(interface{ Waiting() int }); ok {
+		return c.Waiting()
+	}
+	return s.out.Unsent()
 }
 
 func (s *Session) pumpDrained() {

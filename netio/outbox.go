@@ -100,6 +100,7 @@ func (l *loop) add(c *Conn, p []byte) bool {
 	}
 	o.round++
 	o.bytes = append(o.bytes, p...)
+	c.heldBytes += len(p)
 	if last := len(o.held) - 1; last >= 0 && o.held[last].c == c {
 		o.held[last].end = len(o.bytes)
 	} else {
@@ -132,6 +133,7 @@ func (l *loop) release() {
 // promise keeps p until the time of a ticket has come.
 func (l *loop) promise(c *Conn, p []byte, t Ticket) {
 	c.held++
+	c.heldBytes += len(p)
 	l.outbox.promised = append(l.outbox.promised, promise{[]heldReply{{c, len(p)}}, slices.Clone(p), t})
 }
 
@@ -157,6 +159,7 @@ func writeOut(held []heldReply, bytes []byte, kept bool) {
 	from := 0
 	for i, h := range held {
 		c := h.c
+		c.heldBytes -= h.end - from
 		if kept {
 			c.write(bytes[from:h.end])
 		} else if !c.gone && !c.ending {

@@ -39,6 +39,10 @@ func (n *Node) second(now time.Time) {
 		switch {
 		case s == waiting:
 			r.say("\n") // it lives, and so do we
+		case s == copying && r.stuck(now) > patience:
+			n.log.Warn("a replica does not read its snapshot: disconnecting it", "replica", r.name())
+			r.link.Disconnect()
+			r.Gone()
 		case s == online && r.wishes.Named && r.lag(now) > patience:
 			n.log.Warn("a replica is silent: disconnecting it", "replica", r.name(), "seconds", r.lag(now).Seconds())
 			r.link.Disconnect()

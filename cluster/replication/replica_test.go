@@ -158,6 +158,16 @@ func TestSlowSnapshot(t *testing.T) {
 	if <-sent {
 		t.Error("it was sent to nobody")
 	}
+	// One that stays and does not read is given up.
+	n, _ = newToyNode(t, toySettings{"repl-timeout": 1})
+	stuck := toyLink{deaf: true}
+	if err := stuck.serve(n, Wishes{EOF: true}); err != nil {
+		t.Fatal(err)
+	}
+	stuck.replica.begin(copying, "")
+	if !stuck.replica.send(piece) || stuck.replica.send(piece) {
+		t.Error("it was not given up")
+	}
 }
 
 // A replica of a replica has to wait for the link to the primary.

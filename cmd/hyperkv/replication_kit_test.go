@@ -296,18 +296,33 @@ var known = []difftest.Family{
 	{Name: "databases", Forms: []string{"20*SELECT db", "FLUSHALL"}},
 }
 
+// beyond are commands that only HyperKV and newer servers know.
+var beyond = append([]difftest.Family{
+	{Name: "fields", Forms: []string{
+		"30*HEXPIRE key seconds [NX|XX|GT|LT] FIELDS 1 field", "30*HPEXPIRE key millis FIELDS 2 field field",
+		"10*HPERSIST key FIELDS 2 field field", "20*HGETEX key [EX seconds|PX millis|PERSIST] FIELDS 2 field field",
+		"10*HGETDEL key FIELDS 2 field field", "30*HSETEX key [FNX|FXX] [EX seconds|PX millis|KEEPTTL] FIELDS 1 field value",
+		"30*HPEXPIRE key (1|10|30) FIELDS 1 field",
+	}},
+	{Name: "members", Forms: []string{"30*SADDEX key seconds member...", "20*SADDEX key KEEPTTL seconds member member"}},
+}, known...)
+
 // traffic writes to an address until it is stopped.
 type traffic struct {
 	addr    string
+	forms   []difftest.Family
 	stop    atomic.Bool
 	count   atomic.Int64
 	writers sync.WaitGroup
 }
 
 // startTraffic lets clients write whatever there is; they come back when they are thrown out.
-func startTraffic(t testing.TB, addr string, clients int) *traffic {
+func startTraffic(t testing.TB, addr string, clients int, forms ...difftest.Family) *traffic {
 	t.Helper()
-	l := &traffic{addr: addr}
+	l := &traffic{addr: addr, forms: forms}
+	if forms == nil {
+		l.forms = known
+	}
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("HYPERKV_SEED"); text != "" {
 		seed, _ = strconv.ParseUint(text, 10, 64)
@@ -333,7 +348,7 @@ func (l *traffic) end() {
 
 // write plays one episode, with bursts of a few commands.
 func (l *traffic) write(seed uint64) {
-	steps, err := difftest.Steps(seed, known, time.Now(), 400)
+	steps, err := difftest.Steps(seed, l.forms, time.Now(), 400)
 	if err != nil {
 		panic(err)
 	}

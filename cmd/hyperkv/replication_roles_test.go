@@ -416,17 +416,7 @@ func TestRedisCLIAsReplica(t *testing.T) {
 	traffic := startTraffic(t, primary.Addr, 2)
 	time.Sleep(200 * time.Millisecond)
 	traffic.end()
-	for db := range 16 { // a file may be loaded when keys have expired that it has
-		primary.do(t, "SELECT", strconv.Itoa(db))
-		v, err := primary.c.Do("KEYS", "*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, key := range v.Elems {
-			primary.do(t, "PERSIST", key.Text())
-		}
-	}
-	primary.do(t, "SELECT", "0")
+	persistAll(t, primary) // a file may be loaded when keys have expired that it has
 	dir := t.TempDir()
 	run := func(args ...string) string {
 		t.Helper()
@@ -459,6 +449,63 @@ func TestRedisCLIAsReplica(t *testing.T) {
 		primary.do(t, "SET", "shown", "yes")
 		return strings.Contains(out.String(), `"SET","shown","yes"`)
 	})
+}
+
+// persistAll lets nothing expire.
+func persistAll(t testing.TB, n *node) {
+	t.Helper()
+	for db := range 16 {
+		n.do(t, "SELECT", strconv.Itoa(db))
+		v, err := n.c.Do("KEYS", "*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys []string
+		for _, key := range v.Elems {
+			keys = append(keys, key.Text())
+		}
+		for _, key := range keys {
+			n.do(t, "PERSIST", key)
+		}
+	}
+	n.do(t, "SELECT", "0")
+}
+
+// While a replica loads, it says so, and how far it has come; what it had before is there
+// until all has come.
+func TestReplicaLoading(t *testing.T) {
+	t.Parallel()
+	primary, replica := startNode(t, "hyperkv2"), startNode(t, "hyperkv2")
+	primary.do(t, "DEBUG", "POPULATE", "300000", "key", "20")
+	replica.do(t, "SET", "before", "yes")
+	replica.follow(t, primary.Addr)
+	before, loading := false, false
+	for replica.info(t, "master_link_status") != "up" {
+		switch reply := replica.do(t, "GET", "before"); {
+		case reply == "yes":
+			before = true
+		case reply == "LOADING Redis is loading the dataset in memory":
+			text := replica.do(t, "INFO", "persistence")
+			if !strings.Contains(text, "loading:1\r\n") {
+				continue // it is over by now
+			}
+			for _, field := range []string{"loading_start_time:", "loading_total_bytes:", "loading_loaded_bytes:", "loading_loaded_perc:", "loading_eta_seconds:"} {
+				if !strings.Contains(text, field) {
+					t.Fatalf("INFO lacks %s: %s", field, text)
+				}
+			}
+			if reply := replica.do(t, "PING"); reply != "LOADING Redis is loading the dataset in memory" {
+				if reply != "PONG" {
+					t.Errorf("PING: %s", reply)
+				}
+			}
+			loading = true
+		}
+	}
+	if !before || !loading {
+		t.Errorf("seen before: %v, while loading: %v", before, loading)
+	}
+	equal(t, primary, replica)
 }
 
 // lockedBuffer is a bytes.Buffer that may be read while it is written. Safe for
@@ -511,10 +558,14 @@ func TestReplicationKilled(t *testing.T) {
 	again.do(t, "SET", "back", "yes")
 	eventually(t, "the link is up", func() bool { return replica.info(t, "master_link_status") == "up" })
 	equal(t, again, replica)
+	// What a replica has, it keeps, all of it.
+	persistAll(t, again)
+	equal(t, again, replica)
+	digest = replica.do(t, "DEBUG", "DIGEST")
 	kill(t, replica.Server)
 	kill(t, again.Server)
 	alone := startNode(t, "hyperkv1", "--data-dir", dirs[1])
-	if got := alone.do(t, "GET", "back"); got != "yes" {
-		t.Errorf("what the replica has kept: %q", got)
+	if got := alone.do(t, "DEBUG", "DIGEST"); got != digest || alone.do(t, "GET", "back") != "yes" {
+		t.Errorf("the replica has kept %s, and had %s", got, digest)
 	}
 }

@@ -17,7 +17,11 @@ func TestReplication(t *testing.T) {
 			replica := startNode(t, to)
 			link := startProxy(t, primary.Addr)
 			primary.do(t, "DEBUG", "POPULATE", "2000", "many", "200")
-			l := startTraffic(t, primary.Addr, 3)
+			forms := known
+			if from != "redis" && to != "redis" {
+				forms = beyond
+			}
+			l := startTraffic(t, primary.Addr, 3, forms...)
 			replica.follow(t, link.addr())
 			eventually(t, "the link is up", func() bool { return replica.info(t, "master_link_status") == "up" })
 			// FLUSHALL ends a snapshot of Redis, so that there may have been several.
@@ -36,7 +40,7 @@ func TestReplication(t *testing.T) {
 				l.end()
 				written += l.count.Load()
 				equal(t, primary, replica)
-				l = startTraffic(t, primary.Addr, 3)
+				l = startTraffic(t, primary.Addr, 3, forms...)
 			}
 			l.end()
 			equal(t, primary, replica)
