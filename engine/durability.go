@@ -120,7 +120,7 @@ type Replayer struct {
 
 // NewReplayer makes a Replayer for what a shard has recorded when there were so many.
 func (e *Engine) NewReplayer(index, shards int) *Replayer {
-	r := &Replayer{e: e, index: index, shards: shards, all: e.Shards.NewExclusive(), w: resp.Writer{Proto: 2}}
+	r := &Replayer{e: e, caller: shard.Client{Primary: true}, index: index, shards: shards, all: e.Shards.NewExclusive(), w: resp.Writer{Proto: 2}}
 	if shards == len(e.Shards.Shards) {
 		r.home = e.Shards.Shards[index]
 	}

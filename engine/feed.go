@@ -230,6 +230,9 @@ func (s *Session) send() {
 			l.output = nil
 		}
 	}
+	if s.pipeline.empty() {
+		s.promises = false
+	}
 	if s.closing && s.pipeline.empty() && !s.closed {
 		s.out.Close()
 		return
@@ -258,7 +261,11 @@ func (s *Session) write(p []byte) {
 	}
 	s.loop.bytesOut.Add(uint64(len(p)))
 	s.info.bytesOut.Add(uint64(len(p)))
-	s.out.Write(p)
+	if s.promises {
+		s.out.Write(p)
+	} else {
+		s.out.WriteAnyway(p)
+	}
 	if s.out.Unsent() > 0 {
 		s.checkOutput(time.Now().UnixMilli())
 	}

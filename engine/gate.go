@@ -24,6 +24,9 @@ func (s *Session) dispatch(args [][]byte) bool {
 		if l.burst.across.count > 0 {
 			args = l.flushKeeping(s, args)
 		}
+		if c.Flags&Write != 0 {
+			s.promises = true
+		}
 		g := l.burst.group(e.Shards.IndexOf(shard.RouteHash(key, hash)))
 		l.burst.add(g, c, args, s.db, false).hash = hash
 		return true
@@ -44,6 +47,9 @@ func (s *Session) dispatch(args [][]byte) bool {
 	}
 	if s.info.command.Load() != c {
 		s.info.command.Store(c)
+	}
+	if c.Is(Write) {
+		s.promises = true
 	}
 	if s.multi != nil && !c.Is(Transparent) {
 		s.queue(c, args)

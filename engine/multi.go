@@ -228,6 +228,7 @@ func multiExec(s *Session, c *Command, _ [][]byte) bool {
 		return true
 	}
 	s.info.commands.Add(1)
+	s.promises = s.promises || m.flags&Write != 0
 	x := &l.crossing
 	x.begin(e)
 	long, data := false, false

@@ -14,6 +14,9 @@ import (
 type Outlet interface {
 	// Write sends p, or queues what the peer does not take yet; p is borrowed.
 	Write(p []byte)
+	// WriteAnyway is Write for what promises no change: it leaves also while changes cannot
+	// be kept.
+	WriteAnyway(p []byte)
 	// Unsent is how many bytes are queued.
 	Unsent() int
 	// NotifyDrained calls f on the loop once fewer than below bytes are queued.
@@ -52,6 +55,9 @@ type Session struct {
 	muted bool // the reply of the session command under way is unwanted
 	// replies that cannot leave yet, in the order of the requests.
 	pipeline pipeline
+	// promises says that one of the commands whose replies have not left may have
+	// changed something.
+	promises bool
 	// replySize is about how large the larger replies of late were.
 	replySize int
 

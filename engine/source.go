@@ -58,6 +58,7 @@ func (s *Session) pump() {
 		p, end := s.replica.Next(sourcePieceBytes)
 		if len(p) > 0 {
 			sent += len(p)
+			s.promises = true // a replica has nothing that its primary may lose
 			s.write(p)
 		}
 		if s.closed || s.closing {
@@ -130,6 +131,7 @@ func (e *Engine) OpenPrimary(conn ConnInfo, end func()) (over func()) {
 type primaryOutlet func()
 
 func (primaryOutlet) Write([]byte)              {}
+func (primaryOutlet) WriteAnyway([]byte)        {}
 func (primaryOutlet) Unsent() int               { return 0 }
 func (primaryOutlet) NotifyDrained(int, func()) {}
 func (end primaryOutlet) Close()                { end() }

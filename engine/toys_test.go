@@ -264,6 +264,7 @@ type peer struct {
 	unread  int
 	drained func()
 	closed  bool // the session has closed the connection
+	free    int  // bytes that promised nothing
 }
 
 // loopOf is a loop whose wake-ups arrive in the channel.
@@ -307,6 +308,10 @@ func (p *peer) Write(b []byte) {
 	if p.deaf {
 		p.unread += len(b)
 	}
+}
+func (p *peer) WriteAnyway(b []byte) {
+	p.free += len(b)
+	p.Write(b)
 }
 func (p *peer) Unsent() int                       { return p.unread }
 func (p *peer) NotifyDrained(below int, f func()) { p.drained = f }

@@ -64,17 +64,23 @@ const (
 // Write sends p, now or at the end of the loop's round, or queues what the kernel does
 // not take; it never blocks. p is borrowed until Write returns. After Close or a lost
 // connection it does nothing.
-func (c *Conn) Write(p []byte) {
-	if c.closing || c.gone || len(p) == 0 || c.loop.hold(c, p) {
+func (c *Conn) Write(p []byte) { c.reply(p, true) }
+
+// WriteAnyway is Write for what promises nothing: it leaves also when nothing can be
+// promised.
+func (c *Conn) WriteAnyway(p []byte) { c.reply(p, false) }
+
+func (c *Conn) reply(p []byte, promises bool) {
+	if c.closing || c.gone || len(p) == 0 || c.loop.hold(c, p, promises) {
 		return
 	}
-	switch t := c.loop.backend.Commit(false); t {
-	case Now:
+	switch t := c.loop.backend.Commit(false); {
+	case t == Now, t == Never && !promises:
 		c.write(p)
-	case Never:
+	case t == Never:
 		c.fail(errNotCommitted)
 	default:
-		c.loop.promise(c, p, t)
+		c.loop.promise(c, p, promises, t)
 	}
 }
 

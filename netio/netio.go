@@ -24,9 +24,10 @@ type Loop interface {
 	Open(c *Conn) (Session, error)
 
 	// Commit is called before replies leave, once for all that leave together, and says
-	// when they may: Now, if whatever they promise is true; Never, and their
-	// connections are closed; or a ticket, to be asked about with Committed, after
-	// whose time has come the loop is woken. With wait it returns only Now or Never.
+	// when they may: Now, if whatever they promise is true; Never, and those that
+	// promise anything are dropped with their connections; or a ticket, to be asked
+	// about with Committed, after whose time has come the loop is woken. With wait it
+	// returns only Now or Never.
 	Commit(wait bool) Ticket
 	// Committed says what has become of a ticket: Now, Never, or the ticket itself.
 	Committed(t Ticket) Ticket

@@ -36,8 +36,9 @@ type outbox struct {
 
 // heldReply is a reply of c, the outbox's bytes up to end from the end of the one before.
 type heldReply struct {
-	c   *Conn
-	end int
+	c        *Conn
+	end      int
+	promises bool
 }
 
 // promise is replies that may leave when the time of a ticket has come.
@@ -66,7 +67,7 @@ const (
 )
 
 // hold keeps p until the end of the round, or says that it has to be written now.
-func (l *loop) hold(c *Conn, p []byte) bool {
+func (l *loop) hold(c *Conn, p []byte, promises bool) bool {
 	o := &l.outbox
 	if len(o.promised) == 0 {
 		if !o.on {
@@ -77,17 +78,17 @@ func (l *loop) hold(c *Conn, p []byte) bool {
 		}
 		if c.queued || len(p) > outboxReplyMax {
 			l.release() // of c there may be some
-			return len(o.promised) > 0 && l.add(c, p)
+			return len(o.promised) > 0 && l.add(c, p, promises)
 		}
 		if len(o.bytes)+len(p) > outboxBytesMax {
 			l.release()
 		}
 	}
-	return l.add(c, p)
+	return l.add(c, p, promises)
 }
 
 // add puts p into the outbox, and sees to it that the round ends.
-func (l *loop) add(c *Conn, p []byte) bool {
+func (l *loop) add(c *Conn, p []byte, promises bool) bool {
 	o := &l.outbox
 	if !o.posted {
 		if l.post((*releaseRun)(l)) != nil {
@@ -103,8 +104,9 @@ func (l *loop) add(c *Conn, p []byte) bool {
 	c.heldBytes += len(p)
 	if last := len(o.held) - 1; last >= 0 && o.held[last].c == c {
 		o.held[last].end = len(o.bytes)
+		o.held[last].promises = o.held[last].promises || promises
 	} else {
-		o.held = append(o.held, heldReply{c, len(o.bytes)})
+		o.held = append(o.held, heldReply{c, len(o.bytes), promises})
 		c.held++
 	}
 	return true
@@ -131,10 +133,10 @@ func (l *loop) release() {
 }
 
 // promise keeps p until the time of a ticket has come.
-func (l *loop) promise(c *Conn, p []byte, t Ticket) {
+func (l *loop) promise(c *Conn, p []byte, promises bool, t Ticket) {
 	c.held++
 	c.heldBytes += len(p)
-	l.outbox.promised = append(l.outbox.promised, promise{[]heldReply{{c, len(p)}}, slices.Clone(p), t})
+	l.outbox.promised = append(l.outbox.promised, promise{[]heldReply{{c, len(p), promises}}, slices.Clone(p), t})
 }
 
 // deliver writes what was promised, as far as the times have come.
@@ -154,13 +156,14 @@ func (l *loop) deliver() {
 	o.promised = nil
 }
 
-// writeOut writes replies, or ends their connections.
+// writeOut writes replies; if promises are not kept, it ends the connections of those
+// that make any.
 func writeOut(held []heldReply, bytes []byte, kept bool) {
 	from := 0
 	for i, h := range held {
 		c := h.c
 		c.heldBytes -= h.end - from
-		if kept {
+		if kept || !h.promises {
 			c.write(bytes[from:h.end])
 		} else if !c.gone && !c.ending {
 			c.fail(errNotCommitted)

@@ -131,6 +131,12 @@ func TestCommit(t *testing.T) {
 				return Never
 			}
 			return Now
+		}, feed: func(s *toySession, data []byte) {
+			if string(data) == "anyway" {
+				s.c.WriteAnyway(data)
+			} else {
+				s.c.Write(data)
+			}
 		}}
 		s := serve(t, backend, Options{Loops: 1})
 		if held {
@@ -142,6 +148,7 @@ func TestCommit(t *testing.T) {
 			t.Error("a reply has left without a commit")
 		}
 		fails.Store(true)
+		ask(t, other, "anyway", "anyway")
 		if _, err := c.Write([]byte("lost")); err != nil {
 			t.Fatal(err)
 		}

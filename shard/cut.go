@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"bytes"
+
 	"hyperkv/internal/clock"
 	"hyperkv/internal/invariant"
 	"hyperkv/shard/keyspace"
@@ -10,10 +12,13 @@ import (
 // in which snapshots are made without a copy of the process. It begins on all shards at
 // one moment, under all their turns; then each shard takes its part in slices, and a
 // key that is about to change is taken before (Shard.apply). So every key is taken
-// once, as it was at that moment. Owned by the shard's turn.
+// once, as it was at that moment. A large collection is taken over several slices; when it
+// is about to change meanwhile, the rest of it is taken at once. Owned by the shard's turn.
 type cut struct {
 	taker Taker
 	left  []cutDatabase // those that have not come to their end; the first is at work
+	large [][]byte      // names of large collections that the scan of the first has met
+	begun *cutKey       // the one that is being taken, nil as a rule
 }
 
 // cutDatabase is a database as it was called when the cut began. It may be called
@@ -22,7 +27,17 @@ type cutDatabase struct {
 	number int
 	db     *keyspace.DB
 	cursor uint64
+	all    bool // the scan has come round
 	gone   bool
+}
+
+type cutKey struct {
+	db   *keyspace.DB
+	name []byte
+}
+
+func (k *cutKey) is(db *keyspace.DB, name []byte) bool {
+	return k != nil && k.db == db && bytes.Equal(k.name, name)
 }
 
 // A Taker takes what is of a cut. Its methods are called under the turn of the
@@ -31,9 +46,18 @@ type Taker interface {
 	// Take takes a key, which is borrowed as everything of a database; v is its value if
 	// it is a collection. Keys and members whose time has come may be among what is taken.
 	Take(database int, e keyspace.Entry, v *Collection)
+	// Large says that a collection is better taken in parts. Begin begins that, and
+	// Continue goes on for about so many nanoseconds, or to the end if they are negative,
+	// and tells whether there is more. The collection does not change meanwhile; its record
+	// may move, and other keys may be taken.
+	Large(v *Collection) bool
+	Begin(database int, e keyspace.Entry, v *Collection)
+	Continue(nanos int64) (more bool)
 	// Full says that it has taken enough for now. A key that changes has to be taken
 	// all the same.
 	Full() bool
+	// Abandon says that nothing more will come, and that what was taken is not wanted.
+	Abandon()
 }
 
 // BeginCut begins a cut on all shards of the call, each with its own Taker. There must
@@ -57,63 +81,123 @@ const cutScans = 4
 // TakeSlice takes keys of the cut for about so many nanoseconds, a few in any case, or
 // until the Taker is full, and tells whether there are more. Owned by the turn.
 func (s *Shard) TakeSlice(nanos int64) (more bool) {
-	if s.cut == nil {
+	c := s.cut
+	if c == nil {
 		return false
 	}
-	start := clock.Monotonic()
-	for len(s.cut.left) > 0 {
-		at := &s.cut.left[0]
-		for scans := 1; ; scans++ {
-			at.cursor = at.db.Scan(at.cursor, func(e keyspace.Entry) { s.take(at.number, e) })
-			if at.cursor == 0 {
-				break
-			}
-			if (scans%cutScans == 0 || nanos <= 0) && (clock.Monotonic()-start > nanos || s.cut.taker.Full()) {
+	end := clock.Monotonic() + nanos
+	for len(c.left) > 0 {
+		at := &c.left[0]
+		for !at.all {
+			if s.takeLarge(at, end) {
 				return true
 			}
+			for scans := 0; scans < cutScans && !at.all && len(c.large) == 0; scans++ {
+				at.cursor = at.db.Scan(at.cursor, func(e keyspace.Entry) { s.meet(at, e) })
+				at.all = at.cursor == 0
+				if nanos <= 0 {
+					break
+				}
+			}
+			if !at.all && (clock.Monotonic() > end || c.taker.Full()) {
+				return true
+			}
+		}
+		if s.takeLarge(at, end) {
+			return true
 		}
 		if at.gone {
 			go at.db.Close()
 		}
-		s.cut.left = s.cut.left[1:]
+		c.left = c.left[1:]
 	}
 	s.cut = nil
 	return false
+}
+
+// meet takes what a scan has met, or leaves it for takeLarge.
+func (s *Shard) meet(at *cutDatabase, e keyspace.Entry) {
+	if e.IsString() {
+		s.take(at.number, e)
+		return
+	}
+	if !at.db.Pending(e) {
+		return
+	}
+	if v := s.collectionOf(at.number, e); s.cut.taker.Large(&v) {
+		s.cut.large = append(s.cut.large, bytes.Clone(e.Key()))
+		return
+	}
+	s.take(at.number, e)
+}
+
+// takeLarge takes the large collections that were met, until the end of the slice, and
+// tells whether there is more of them.
+func (s *Shard) takeLarge(at *cutDatabase, end int64) (more bool) {
+	c := s.cut
+	for {
+		if c.begun != nil {
+			if c.taker.Continue(max(end-clock.Monotonic(), 0)) {
+				return true
+			}
+			c.begun = nil
+		}
+		if len(c.large) == 0 {
+			return false
+		}
+		name := c.large[0]
+		c.large = c.large[1:]
+		// It may be gone by now, or have been taken because it changed.
+		if e := at.db.Find(Hash(name), name); e.Exists() && at.db.Take(e) {
+			v := s.collectionOf(at.number, e)
+			c.taker.Begin(at.number, e, &v)
+			c.begun = &cutKey{at.db, name}
+		}
+	}
 }
 
 // AbandonCut lets nobody take what is left of the cut. TakeSlice has to come to its end
 // all the same. Owned by the turn.
 func (s *Shard) AbandonCut() {
 	if s.cut != nil {
-		s.cut.taker = nobody{}
+		s.cut.taker.Abandon()
+		s.cut.taker, s.cut.begun = nobody{}, nil
 	}
 }
 
 // nobody takes what is not wanted any more.
 type nobody struct{}
 
-func (nobody) Take(int, keyspace.Entry, *Collection) {}
-func (nobody) Full() bool                            { return false }
+func (nobody) Take(int, keyspace.Entry, *Collection)  {}
+func (nobody) Large(*Collection) bool                 { return false }
+func (nobody) Begin(int, keyspace.Entry, *Collection) {}
+func (nobody) Continue(int64) bool                    { return false }
+func (nobody) Full() bool                             { return false }
+func (nobody) Abandon()                               {}
 
 // take takes an entry if it is of the cut and was not taken.
 func (s *Shard) take(number int, e keyspace.Entry) {
-	db := e.DB()
-	if !db.Take(e) {
+	if !e.DB().Take(e) {
 		return
 	}
 	if e.IsString() {
 		s.cut.taker.Take(number, e, nil)
 		return
 	}
+	v := s.collectionOf(number, e)
+	s.cut.taker.Take(number, e, &v)
+}
+
+// collectionOf is the collection of an entry, for one who only reads.
+func (s *Shard) collectionOf(number int, e keyspace.Entry) Collection {
 	key := e.Key()
 	hash := Hash(key)
-	v := Collection{Value: db.Value(hash, e), shard: s, database: number, hash: hash, key: key}
-	s.cut.taker.Take(number, e, &v)
+	return Collection{Value: e.DB().Value(hash, e), shard: s, database: number, hash: hash, key: key}
 }
 
 // takeBefore takes what a mutation is about to change.
 func (c *cut) takeBefore(s *Shard, db *keyspace.DB, hash uint64, m *mutation) {
-	number, ours := c.place(db)
+	place, ours := c.place(db)
 	if !ours {
 		return
 	}
@@ -122,11 +206,21 @@ func (c *cut) takeBefore(s *Shard, db *keyspace.DB, hash uint64, m *mutation) {
 		e = db.Find(hash, m.key)
 	}
 	if e.Exists() {
-		s.take(c.left[number].number, e)
+		c.takeNow(s, place, e)
 	}
 	if m.op == opMoveValue {
-		s.take(c.left[number].number, m.from.Entry())
+		c.takeNow(s, place, m.from.Entry())
 	}
+}
+
+// takeNow takes all of an entry, or all that is left of it.
+func (c *cut) takeNow(s *Shard, place int, e keyspace.Entry) {
+	if c.begun.is(e.DB(), e.Key()) {
+		c.taker.Continue(-1)
+		c.begun = nil
+		return
+	}
+	s.take(c.left[place].number, e)
 }
 
 // place is where a database stands among those that are left.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"hyperkv/engine"
-	"hyperkv/internal/clock"
 	"hyperkv/internal/config"
 	"hyperkv/netio"
 	"hyperkv/persist/disk"
@@ -25,11 +25,10 @@ import (
 //	shard ─► record ─► journal            under the shard's turn
 //	netio ─► Commit ─► journal ─► disk    before replies leave
 //	shard ─► saver  ─► snapshots          slice by slice; the journal before them goes
-//	disk  ─► recover ─► engine            before the sockets open
+//	disk  ─► recover ─► engine            while clients are told to wait
 type durability struct {
 	log    *slog.Logger
 	cfg    *config.Config
-	clock  *clock.Held
 	engine *engine.Engine
 	saver  *saver
 	// journal is what replies wait for, and recording takes what shards do; nil if there is
@@ -39,6 +38,7 @@ type durability struct {
 	sinks     *effectSinks
 	loops     atomic.Pointer[[]*loop] // those that may wait for the journal
 	unlock    func()                  // nil until the data directory is ours
+	read      atomic.Int64            // bytes that were recovered
 	// exit ends the process at once: see failed.
 	exit func(code int)
 
@@ -47,27 +47,25 @@ type durability struct {
 	done    chan struct{}
 }
 
-// recoveredAt is where the clock stands during recovery: before every deadline.
-const recoveredAt = 1
-
-func newDurability(cfg *config.Config, log *slog.Logger) *durability {
-	return &durability{log: log, cfg: cfg, clock: clock.NewHeld(recoveredAt), exit: os.Exit, sinks: new(effectSinks),
+func newDurability(e *engine.Engine, cfg *config.Config, log *slog.Logger) *durability {
+	d := &durability{engine: e, log: log, cfg: cfg, exit: os.Exit, sinks: new(effectSinks),
 		changed: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	d.saver = newSaver(d)
+	return d
 }
 
 var policies = map[string]journal.Policy{"always": journal.Always, "everysec": journal.EverySecond, "no": journal.Never}
 
-// start recovers what the data directory holds, and keeps what changes from then on.
-func (d *durability) start(e *engine.Engine) error {
-	d.engine = e
-	d.saver = newSaver(d)
-	if err := d.recover(); err != nil {
-		if d.unlock != nil {
-			d.unlock()
-		}
+// start recovers what the data directory holds, and keeps what changes from then on. When
+// ctx ends it stops in the middle.
+func (d *durability) start(ctx context.Context) error {
+	e := d.engine
+	e.Shards.ExpiryHeld.Add(1) // what has expired is removed by the log, or afterwards
+	err := d.recover(ctx)
+	e.Shards.ExpiryHeld.Add(-1)
+	if err != nil {
 		return err
 	}
-	d.clock.Release()
 	e.Shards.ClockChanged()
 	if c, err := e.NewClient(); err == nil { // what was repeated is nobody's load
 		_, _ = c.Do("CONFIG", "RESETSTAT")
@@ -106,7 +104,7 @@ func (d *durability) own() error {
 	if d.unlock != nil {
 		return nil
 	}
-	if err := os.MkdirAll(d.cfg.DataDir, 0o750); err != nil {
+	if err := (disk.OS{}).MakeDir(d.cfg.DataDir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	unlock, err := lockFolder(d.cfg.DataDir)
@@ -232,7 +230,7 @@ func (d *durability) watch() {
 // settle ends everything but the journal, while the engine still has its data: it takes the
 // last snapshot, if one is wanted.
 func (d *durability) settle() error {
-	if d.engine == nil || d.engine.Durability() == nil {
+	if d.engine.Durability() == nil {
 		return nil
 	}
 	err := d.saver.end()

@@ -2,215 +2,17 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"hyperkv/internal/testkit"
 )
-
-// startDurable starts a server that keeps its data in dir.
-func startDurable(t *testing.T, dir, policy string, shards int, more ...string) *testkit.Server {
-	t.Helper()
-	return testkit.StartBinary(t, append([]string{
-		"--data-dir", dir, "--aof-fsync-policy", policy, "--worker-threads", strconv.Itoa(shards),
-	}, more...)...)
-}
-
-func kill(t *testing.T, s *testkit.Server) {
-	t.Helper()
-	if err := s.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Wait(10 * time.Second); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// writer is a client that knows what it was promised. Each kind of write has a
-// counter: how often it was sent, and how often the reply came.
-type writer struct {
-	name        string
-	sent, acked [writerKinds]int
-}
-
-const (
-	writeIncr = iota
-	writePush
-	writeHash
-	writeScore
-	writeEntry
-	writeTransaction // over two shards, as a rule
-	writeSeveral
-	writerKinds
-)
-
-// command is the n-th write of a kind.
-func (w *writer) command(kind, n int) []string {
-	number := strconv.Itoa(n)
-	switch kind {
-	case writeIncr:
-		return []string{"INCR", w.name + ":counter"}
-	case writePush:
-		return []string{"RPUSH", w.name + ":list", number}
-	case writeHash:
-		return []string{"HINCRBY", w.name + ":hash", "field", "1"}
-	case writeScore:
-		return []string{"ZINCRBY", w.name + ":zset", "1", "member"}
-	case writeEntry:
-		return []string{"XADD", w.name + ":stream", "*", "n", number}
-	case writeSeveral:
-		return []string{"MSET", w.name + ":left", number, w.name + ":right", number}
-	}
-	return []string{"EXEC"}
-}
-
-// write sends bursts until the connection breaks.
-func (w *writer) write(c *testkit.Conn, seed uint64) {
-	r := rand.New(rand.NewPCG(seed, 3))
-	for {
-		var burst []int
-		for range 1 + r.IntN(8) {
-			kind := r.IntN(writerKinds)
-			if kind == writeTransaction {
-				for _, line := range [][]string{{"MULTI"}, {"INCR", w.name + ":from"}, {"INCR", w.name + ":to"}} {
-					if c.Send(line...) != nil {
-						return
-					}
-				}
-			}
-			w.sent[kind]++
-			if c.Send(w.command(kind, w.sent[kind])...) != nil {
-				return
-			}
-			burst = append(burst, kind)
-		}
-		for _, kind := range burst {
-			replies := 1
-			if kind == writeTransaction {
-				replies = 4
-			}
-			for range replies {
-				v, err := c.Receive(10 * time.Second)
-				if err != nil || v.Err() != nil {
-					return
-				}
-			}
-			w.acked[kind]++
-		}
-	}
-}
-
-// check holds what is there against what was promised, and starts anew from that.
-func (w *writer) check(t *testing.T, c *testkit.Conn) {
-	t.Helper()
-	number := func(line ...string) int {
-		t.Helper()
-		v, err := c.Do(line...)
-		if err != nil || v.Err() != nil {
-			t.Fatalf("%q: %v %v", line, v, err)
-		}
-		n, _ := strconv.Atoi(v.Text())
-		return n
-	}
-	within := func(what string, kind, n int) {
-		t.Helper()
-		if n < w.acked[kind] || n > w.sent[kind] {
-			t.Errorf("%s %s: %d, of %d that were acknowledged and %d that were sent", w.name, what, n, w.acked[kind], w.sent[kind])
-		}
-		w.acked[kind], w.sent[kind] = n, n
-	}
-	within("counter", writeIncr, number("GET", w.name+":counter"))
-	within("hash", writeHash, number("HGET", w.name+":hash", "field"))
-	within("sorted set", writeScore, number("ZSCORE", w.name+":zset", "member"))
-	within("stream", writeEntry, number("XLEN", w.name+":stream"))
-	within("list", writePush, number("LLEN", w.name+":list"))
-	if n := w.acked[writePush]; n > 0 && number("LINDEX", w.name+":list", "-1") != n {
-		t.Errorf("%s list: the last of %d elements is %d", w.name, n, number("LINDEX", w.name+":list", "-1"))
-	}
-	within("transaction", writeTransaction, number("GET", w.name+":from"))
-	if from, to := w.acked[writeTransaction], number("GET", w.name+":to"); from != to {
-		t.Errorf("%s transaction: %d on one side, %d on the other", w.name, from, to)
-	}
-	within("MSET", writeSeveral, number("GET", w.name+":left"))
-	if left, right := w.acked[writeSeveral], number("GET", w.name+":right"); left != right {
-		t.Errorf("%s MSET: %d on one side, %d on the other", w.name, left, right)
-	}
-}
-
-// A server that is killed in the middle of anything comes back with all that it has
-// acknowledged, whatever the policy, and also with another number of shards.
-func TestKilled(t *testing.T) {
-	for _, policy := range []string{"always", "everysec", "no"} {
-		t.Run(policy, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			writers := make([]writer, 6)
-			for i := range writers {
-				writers[i].name = "w" + strconv.Itoa(i)
-			}
-			shards := []int{2, 2, 3, 1, 1}
-			for life, n := range shards {
-				s := startDurable(t, dir, policy, n)
-				c := dial(t, s.Network, s.Addr)
-				for i := range writers {
-					writers[i].check(t, c)
-				}
-				if life > 0 {
-					if v, err := c.Do("PTTL", "volatile"); err != nil || v.Int <= 0 || v.Int > 100_000 {
-						t.Errorf("life %d: a key that expires has %v left, %v", life, v, err)
-					}
-				}
-				expect(t, c, "OK", "SET", "volatile", "x", "PX", "100000")
-				if life == len(shards)-1 {
-					total := 0
-					for i := range writers {
-						for _, n := range writers[i].acked {
-							total += n
-						}
-					}
-					if total < 500 {
-						t.Errorf("only %d writes were acknowledged, which proves little\n%s", total, s.Log())
-					}
-				}
-				if t.Failed() || life == len(shards)-1 {
-					s.Stop()
-					return
-				}
-				var wg sync.WaitGroup
-				wg.Add(1)
-				go func() { // snapshots all the while, and the log cut behind them
-					defer wg.Done()
-					for {
-						if _, err := c.Do("BGSAVE"); err != nil {
-							return
-						}
-						time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
-					}
-				}()
-				for i := range writers {
-					conn := dial(t, s.Network, s.Addr)
-					wg.Add(1)
-					go func() {
-						defer wg.Done()
-						writers[i].write(conn, uint64(life*100+i))
-					}()
-				}
-				time.Sleep(time.Duration(150+100*life) * time.Millisecond)
-				kill(t, s)
-				wg.Wait()
-			}
-		})
-	}
-}
 
 // Whole databases that were emptied or exchanged are so afterwards, also on other shards.
 func TestRecoveredDatabases(t *testing.T) {
@@ -300,7 +102,7 @@ func TestRecoveredDigest(t *testing.T) {
 func TestDataDirectory(t *testing.T) {
 	dir := t.TempDir()
 	s := startDurable(t, dir, "always", 1)
-	out, code := run(t, "serve", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--metrics-port", "0", "--data-dir", dir, "--aof-enabled")
+	out, code := run(t, "serve", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--metrics-port", "0", "--data-dir", dir)
 	if code == 0 || !strings.Contains(out, "another process uses it") {
 		t.Errorf("a second server: exit code %d, %s", code, out)
 	}
@@ -321,7 +123,7 @@ func TestDataDirectory(t *testing.T) {
 	if err := os.WriteFile(logs[0], content, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	out, code = run(t, "serve", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--metrics-port", "0", "--data-dir", dir, "--aof-enabled")
+	out, code = run(t, "serve", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--metrics-port", "0", "--data-dir", dir)
 	if code == 0 || !strings.Contains(out, logs[0]+" is damaged at byte ") {
 		t.Errorf("with a damaged log: exit code %d, %s", code, out)
 	}

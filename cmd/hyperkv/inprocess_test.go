@@ -39,6 +39,9 @@ func open(t testing.TB, opts testkit.ServerOptions) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := <-s.Loaded(); err != nil {
+		t.Error(err)
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

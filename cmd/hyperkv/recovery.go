@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -20,26 +21,20 @@ import (
 // recover gives the engine what the data directory holds: the newest snapshot that can be
 // read, and what the journal has recorded since. Then the journal is open for more, if
 // there is to be one.
-func (d *durability) recover() error {
+func (d *durability) recover(ctx context.Context) error {
 	e := d.engine
-	logged, saved := e.Params.Bool("appendonly"), e.Params.Bool("snapshot_enabled")
-	if !logged && !saved && !d.anything() {
+	if d.unlock == nil {
 		return nil
 	}
-	if err := d.own(); err != nil {
-		return err
-	}
+	logged := e.Params.Bool("appendonly")
 	began := time.Now()
-	loaded, newest, err := d.loadSnapshot()
+	over := d.report(began)
+	defer over()
+	loaded, newest, err := d.loadSnapshot(ctx)
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
-	options := d.journalOptions()
-	options.Newest = newest
-	if loaded != nil {
-		options.Loaded = loaded.Number
-		options.From = (*journal.Position)(loaded.Journal)
-	}
+	options := d.playOptions(ctx, loaded, newest)
 	behind, err := journal.After(options.Disk, options.Dir)
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
@@ -72,6 +67,73 @@ func (d *durability) recover() error {
 	return j.Close()
 }
 
+// prepare makes the data directory ours, if there is something in it or is to be.
+func (d *durability) prepare() error {
+	p := d.engine.Params
+	if !p.Bool("appendonly") && !p.Bool("snapshot_enabled") && !d.anything() {
+		return nil
+	}
+	return d.own()
+}
+
+// size is how many bytes there are to be recovered, about: segments of the log have room
+// to spare, and of the snapshots one is loaded.
+func (d *durability) size() (n int64) {
+	if all, _, err := snapshots.List(disk.OS{}, d.folder("snapshots")); err == nil && len(all) > 0 {
+		n = all[0].Bytes
+	}
+	logs, _ := filepath.Glob(filepath.Join(d.folder("journal"), "*", "wal-*.log"))
+	for _, name := range logs {
+		if info, err := os.Stat(name); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
+}
+
+// reportEvery is how often the log says how far recovery has come.
+const reportEvery = time.Second
+
+// report shows how far recovery has come, until over is called.
+func (d *durability) report(began time.Time) (over func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(reportEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case now := <-tick.C:
+				if state, yes := d.engine.Loading(); yes {
+					d.log.Info("loading", "bytes", state.Loaded, "of_about", state.Total,
+						"bytes_per_second", int64(float64(state.Loaded)/now.Sub(began).Seconds()), "seconds_left", state.Left(now).Seconds())
+				}
+			}
+		}
+	}()
+	return func() { close(stop); <-done }
+}
+
+// progress adds to what has been recovered, and says whether to go on.
+func (d *durability) progress(ctx context.Context, bytes int) error {
+	d.engine.Loaded(d.read.Add(int64(bytes)))
+	return ctx.Err()
+}
+
+// playOptions are those of a journal that is played behind a snapshot.
+func (d *durability) playOptions(ctx context.Context, loaded *snapshots.Manifest, newest uint64) journal.Options {
+	o := d.journalOptions()
+	o.Newest = newest
+	if loaded != nil {
+		o.Loaded = loaded.Number
+		o.From = (*journal.Position)(loaded.Journal)
+	}
+	o.Progress = func(bytes int) error { return d.progress(ctx, bytes) }
+	return o
+}
+
 // anything says whether there is data in the data directory.
 func (d *durability) anything() bool {
 	for _, name := range []string{"journal", "snapshots"} {
@@ -84,7 +146,7 @@ func (d *durability) anything() bool {
 
 // loadSnapshot loads the newest snapshot that can be read, and returns its manifest, nil
 // if there is none, and the number of the newest that there ever was.
-func (d *durability) loadSnapshot() (loaded *snapshots.Manifest, newest uint64, err error) {
+func (d *durability) loadSnapshot(ctx context.Context) (loaded *snapshots.Manifest, newest uint64, err error) {
 	dir := d.folder("snapshots")
 	all, damaged, err := snapshots.List(disk.OS{}, dir)
 	if err != nil {
@@ -94,7 +156,7 @@ func (d *durability) loadSnapshot() (loaded *snapshots.Manifest, newest uint64, 
 	for i := range all {
 		m := &all[i]
 		began := time.Now()
-		err := d.load(dir, m)
+		err := d.load(ctx, dir, m)
 		var damage *snapshots.DamageError
 		if errors.As(err, &damage) {
 			damaged = append(damaged, damage)
@@ -127,7 +189,7 @@ func (d *durability) loadSnapshot() (loaded *snapshots.Manifest, newest uint64, 
 }
 
 // load loads a snapshot, all files at once.
-func (d *durability) load(dir string, m *snapshots.Manifest) error {
+func (d *durability) load(ctx context.Context, dir string, m *snapshots.Manifest) error {
 	errs := make([]error, m.Shards)
 	var wg sync.WaitGroup
 	for i := range m.Shards {
@@ -135,7 +197,12 @@ func (d *durability) load(dir string, m *snapshots.Manifest) error {
 		go func() {
 			defer wg.Done()
 			loader := snapshot.NewLoader(d.engine, i, m.Shards)
-			errs[i] = snapshots.Read(disk.OS{}, dir, m, i, func(block []byte, _ int, _ int64) error {
+			last := int64(0)
+			errs[i] = snapshots.Read(disk.OS{}, dir, m, i, func(block []byte, _ int, end int64) error {
+				if err := d.progress(ctx, int(end-last)); err != nil {
+					return err
+				}
+				last = end
 				return loader.Load(block)
 			})
 		}()
@@ -171,12 +238,13 @@ func (d *durability) reload() (err error) {
 		if err = j.Sync(); err != nil {
 			return
 		}
-		other := newDurability(d.cfg, d.log)
-		other.saver = newSaver(other)
-		if other.engine, err = engine.New(engine.Options{Config: d.cfg, Families: embedded.Families(), Log: d.log, Clock: other.clock}); err != nil {
+		var e *engine.Engine
+		if e, err = engine.New(engine.Options{Config: d.cfg, Families: embedded.Families(), Log: d.log}); err != nil {
 			return
 		}
-		defer other.engine.Close()
+		defer e.Close()
+		e.Shards.ExpiryHeld.Add(1)
+		other := newDurability(e, d.cfg, d.log)
 		var all [][]snapshot.Block
 		if all, err = other.replay(); err == nil {
 			err = snapshot.Replace(c, d.engine, all)
@@ -188,17 +256,12 @@ func (d *durability) reload() (err error) {
 // replay recovers what a data directory holds that another process uses, or another engine
 // of this one, and changes nothing there.
 func (d *durability) replay() (all [][]snapshot.Block, err error) {
-	loaded, newest, err := d.loadSnapshot()
+	ctx := context.Background()
+	loaded, newest, err := d.loadSnapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	options := d.journalOptions()
-	options.Newest = newest
-	if loaded != nil {
-		options.Loaded = loaded.Number
-		options.From = (*journal.Position)(loaded.Journal)
-	}
-	if _, err := journal.Replay(options); err != nil {
+	if _, err := journal.Replay(d.playOptions(ctx, loaded, newest)); err != nil {
 		return nil, err
 	}
 	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { all = snapshot.Copy(c) })

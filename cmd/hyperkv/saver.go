@@ -27,7 +27,7 @@ type saver struct {
 
 	mu      sync.Mutex // guards what follows
 	now     engine.SnapshotState
-	queue   []request
+	queue   []wanted
 	logWish *bool // the log is to be switched so
 	logSize int64 // of the log, when the last snapshot was complete
 	tried   time.Time
@@ -38,8 +38,8 @@ type saver struct {
 	stopped chan struct{}
 }
 
-// request is a snapshot that somebody has asked for.
-type request struct {
+// wanted is a snapshot that somebody has asked for.
+type wanted struct {
 	why  engine.SnapshotReason
 	over chan error
 }
@@ -85,7 +85,7 @@ func (s *saver) request(why engine.SnapshotReason, queue bool) (<-chan error, er
 	if busy && !queue {
 		return nil, engine.ErrSnapshotBusy
 	}
-	r := request{why, make(chan error, 1)}
+	r := wanted{why, make(chan error, 1)}
 	s.queue = append(s.queue, r)
 	if busy {
 		s.now.Scheduled = s.now.Scheduled || why == engine.SnapshotRewrite
@@ -140,7 +140,7 @@ func (s *saver) next() bool {
 	s.mu.Lock()
 	wish := s.logWish
 	s.logWish = nil
-	var r request
+	var r wanted
 	asked := wish == nil && len(s.queue) > 0
 	if asked {
 		r = s.queue[0]

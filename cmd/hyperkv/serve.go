@@ -30,6 +30,9 @@ type running interface {
 	Addresses() []string
 	// Shards is how many there are.
 	Shards() int
+	// Loaded is told once the data is there, or why it cannot be; until then clients are
+	// told to wait.
+	Loaded() <-chan error
 	// Done is closed when a client has sent SHUTDOWN.
 	Done() <-chan struct{}
 	// Shutdown stops accepting, lets what runs finish, and releases everything.
@@ -108,11 +111,10 @@ func (p process) run(ctx context.Context, o config.Options) error {
 			level = config.SlogLevel("verbose") // the banner has just said it
 		}
 	}
-	log.Log(ctx, level, "ready", "version", engine.Version, "pid", os.Getpid(), "shards", srv.Shards(),
+	log.Log(ctx, level, "serving", "version", engine.Version, "pid", os.Getpid(), "shards", srv.Shards(),
 		"addresses", srv.Addresses(), "max_memory", cfg.MaxMemory, "config", cfg.File)
-	notifySystemd(log.Logger, daemon.SdNotifyReady)
 
-	why := p.wait(ctx, srv, log)
+	why, failed := p.wait(ctx, srv, log)
 	log.Info("stopping", "reason", why)
 	notifySystemd(log.Logger, daemon.SdNotifyStopping)
 	stopped := make(chan struct{})
@@ -122,25 +124,35 @@ func (p process) run(ctx context.Context, o config.Options) error {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(params.Duration("shutdown-timeout"), time.Second))
 	defer cancel()
 	if err := srv.Shutdown(limit); err != nil {
-		return fmt.Errorf("stopping: %w", err)
+		return errors.Join(failed, fmt.Errorf("stopping: %w", err))
+	}
+	if failed != nil {
+		return failed
 	}
 	log.Info("stopped")
 	return nil
 }
 
-// wait serves until there is a reason to stop, and returns it.
-func (p process) wait(ctx context.Context, srv running, log *logs) string {
+// wait serves until there is a reason to stop, and returns it; an error if the data could
+// not be loaded.
+func (p process) wait(ctx context.Context, srv running, log *logs) (why string, failed error) {
 	for {
 		select {
+		case err := <-srv.Loaded():
+			if err != nil {
+				return "the data cannot be loaded", err
+			}
+			log.Info("ready")
+			notifySystemd(log.Logger, daemon.SdNotifyReady)
 		case s := <-p.signals:
 			if s != syscall.SIGHUP {
-				return s.String()
+				return s.String(), nil
 			}
 			log.reopen()
 		case <-srv.Done():
-			return "SHUTDOWN"
+			return "SHUTDOWN", nil
 		case <-ctx.Done():
-			return "asked by the program"
+			return "asked by the program", nil
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 // fake is a server that does nothing but note that it was stopped.
 type fake struct {
 	done     chan struct{}
+	loaded   chan error
 	stopping chan struct{} // closed when Shutdown begins
 	release  chan struct{} // Shutdown returns when this is closed
 	stopErr  error
@@ -30,6 +31,7 @@ type fake struct {
 func (*fake) Addresses() []string     { return []string{"127.0.0.1:7000", "/run/x.sock"} }
 func (*fake) Shards() int             { return 3 }
 func (f *fake) Done() <-chan struct{} { return f.done }
+func (f *fake) Loaded() <-chan error  { return f.loaded }
 func (f *fake) Shutdown(context.Context) error {
 	close(f.stopping)
 	<-f.release
@@ -67,7 +69,7 @@ type life struct {
 func begin(t *testing.T, settings map[string]string) *life {
 	t.Helper()
 	l := &life{
-		fake:    &fake{done: make(chan struct{}), stopping: make(chan struct{}), release: make(chan struct{})},
+		fake:    &fake{done: make(chan struct{}), loaded: make(chan error, 1), stopping: make(chan struct{}), release: make(chan struct{})},
 		signals: make(chan os.Signal, 8), exits: make(chan int, 1), ended: make(chan error, 1),
 	}
 	started := make(chan struct{})
@@ -204,6 +206,17 @@ func TestStartFailures(t *testing.T) {
 	}
 	if err := p.run(t.Context(), config.Options{Settings: map[string]string{"log_file": filepath.Join(t.TempDir(), "no", "log")}}); err == nil ||
 		!strings.HasPrefix(err.Error(), "log_file: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A server whose data cannot be loaded is stopped in good order, and says why.
+func TestDataThatCannotBeLoaded(t *testing.T) {
+	l := begin(t, nil)
+	l.loaded <- errors.New("recovery: damaged")
+	receive(t, l.stopping)
+	close(l.release)
+	if err := receive(t, l.ended); err == nil || err.Error() != "recovery: damaged" {
 		t.Errorf("got %v", err)
 	}
 }

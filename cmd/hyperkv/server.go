@@ -27,6 +27,11 @@ type server struct {
 	admin  *admin.Server // nil when there is no admin port
 	loops  []*loop
 	ready  atomic.Bool
+	// loaded is told when the data has been recovered, or why it could not be;
+	// stopLoading ends that, and loading is closed when it has ended.
+	loaded      chan error
+	stopLoading context.CancelFunc
+	loading     chan struct{}
 	// processors fits GOMAXPROCS to the load.
 	processors  *netio.Processors
 	resting     chan struct{} // closed to end rest
@@ -34,22 +39,23 @@ type server struct {
 	replication *replicating
 }
 
-// startServer brings everything up and returns once clients can connect.
+// startServer brings everything up and returns once clients can connect. Until Loaded says
+// that the data is there, they are told to wait for it.
 func startServer(ctx context.Context, cfg *config.Config, params *config.Params, log *slog.Logger) (*server, error) {
-	options := engine.Options{Config: cfg, Params: params, Families: embedded.Families(), Log: log}
-	s := &server{durability: newDurability(cfg, log)}
-	options.Clock = s.durability.clock
-	e, err := engine.New(options)
+	e, err := engine.New(engine.Options{Config: cfg, Params: params, Families: embedded.Families(), Log: log})
 	if err != nil {
 		return nil, err
 	}
-	s.engine = e
-	s.replication = startReplication(e, s.durability, log)
-	if err := s.durability.start(e); err != nil {
-		s.replication.close()
+	s := &server{engine: e, durability: newDurability(e, cfg, log), loaded: make(chan error, 1), loading: make(chan struct{})}
+	if err := s.durability.prepare(); err != nil {
 		e.Close()
 		return nil, err
 	}
+	s.replication = startReplication(e, s.durability, log)
+	e.BeginLoading(s.durability.size())
+	var loading context.Context
+	loading, s.stopLoading = context.WithCancel(context.Background())
+	close(s.loading) // nothing is loaded yet
 	s.net, err = netio.Serve(ctx, s, netio.Options{
 		Loops:            engine.ShardCount(cfg),
 		Hosts:            strings.Fields(cfg.Host),
@@ -75,10 +81,25 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	e.Shards.OnLong(s.processors.Need)
 	s.resting = make(chan struct{})
 	go rest(s.resting, e.Calls, freeHeap)
-	s.ready.Store(true)
-	s.replication.begin()
+	s.loading = make(chan struct{})
+	go s.load(loading)
 	return s, nil
 }
+
+// load recovers the data, and opens the server to everybody.
+func (s *server) load(ctx context.Context) {
+	defer close(s.loading)
+	err := s.durability.start(ctx)
+	if err == nil {
+		s.engine.EndLoading()
+		s.ready.Store(true)
+		s.replication.begin()
+	}
+	s.loaded <- err
+}
+
+// Loaded implements running.
+func (s *server) Loaded() <-chan error { return s.loaded }
 
 // Addresses implements running.
 func (s *server) Addresses() []string {
@@ -97,6 +118,8 @@ func (s *server) Done() <-chan struct{} { return s.engine.ShutdownRequested() }
 
 // Shutdown implements running.
 func (s *server) Shutdown(ctx context.Context) error {
+	s.stopLoading()
+	<-s.loading
 	s.ready.Store(false)
 	if s.processors != nil {
 		s.processors.Stop()
@@ -192,7 +215,7 @@ func (s *server) Ready() error { return s.Started() }
 // Started implements admin.Source.
 func (s *server) Started() error {
 	if !s.ready.Load() {
-		return errors.New("starting or stopping")
+		return errors.New("loading or stopping")
 	}
 	if _, loading := s.engine.Loading(); loading {
 		return errors.New("loading a dataset")

@@ -30,25 +30,13 @@ func info(t testing.TB, c *testkit.Conn, field string) string {
 	return ""
 }
 
-// until waits for something that the server is about to do.
-func until(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for range 1000 {
-		if done() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("%s: not in ten seconds", what)
-}
-
-// fill makes count keys, and gives them a value that tells which round it was.
-func fill(t testing.TB, c *testkit.Conn, count int, round string) {
+// rewrite makes count keys, and gives them a value that tells which round it was.
+func rewrite(t testing.TB, c *testkit.Conn, count int, round string) {
 	t.Helper()
 	load(t, c, count, func(i int) []string { return []string{"SET", "key:" + strconv.Itoa(i), round} })
 }
 
-// rounds are the values that fill has left, with how many keys have them.
+// rounds are the values that rewrite has left, with how many keys have them.
 func rounds(t testing.TB, c *testkit.Conn, count int) map[string]int {
 	t.Helper()
 	args := []string{"MGET"}
@@ -79,7 +67,7 @@ func files(t testing.TB, dir, pattern string) []string {
 func TestSnapshotCommands(t *testing.T) {
 	s := startDurable(t, t.TempDir(), "no", 2)
 	c := dial(t, s.Network, s.Addr)
-	fill(t, c, 1000, "a")
+	rewrite(t, c, 1000, "a")
 	if n := info(t, c, "rdb_changes_since_last_save"); n != "1000" {
 		t.Errorf("%s changes", n)
 	}
@@ -96,9 +84,9 @@ func TestSnapshotCommands(t *testing.T) {
 		t.Errorf("LASTSAVE was %d and is %d", before, after)
 	}
 	expect(t, c, "Background saving started", "BGSAVE")
-	until(t, "BGSAVE", func() bool { return info(t, c, "rdb_saves") == "2" })
+	eventually(t, "BGSAVE", func() bool { return info(t, c, "rdb_saves") == "2" })
 	expect(t, c, "Background append only file rewriting started", "BGREWRITEAOF")
-	until(t, "BGREWRITEAOF", func() bool { return info(t, c, "aof_rewrites") == "1" })
+	eventually(t, "BGREWRITEAOF", func() bool { return info(t, c, "aof_rewrites") == "1" })
 	if got := info(t, c, "aof_rewrite_in_progress"); got != "0" {
 		t.Errorf("a rewrite is still in progress")
 	}
@@ -108,12 +96,12 @@ func TestSnapshotCommands(t *testing.T) {
 	expect(t, c, "(error) ERR Command not allowed inside a transaction", "SAVE")
 	expect(t, c, "OK", "DISCARD")
 	// While one is taken, a second is refused. A large dataset takes long enough to see it.
-	fill(t, c, 200_000, "b")
+	rewrite(t, c, 200_000, "b")
 	expect(t, c, "Background saving started", "BGSAVE")
 	expect(t, c, "(error) ERR Background save already in progress", "BGSAVE")
 	expect(t, c, "(error) ERR Background save already in progress", "SAVE")
 	expect(t, c, "Background append only file rewriting scheduled", "BGREWRITEAOF")
-	until(t, "what was scheduled", func() bool { return info(t, c, "aof_rewrites") == "2" })
+	eventually(t, "what was scheduled", func() bool { return info(t, c, "aof_rewrites") == "2" })
 }
 
 // The log before the snapshots that are kept goes, and old snapshots with it.
@@ -150,19 +138,19 @@ func TestSnapshotSchedule(t *testing.T) {
 	s := startDurable(t, t.TempDir(), "no", 2, "--auto-aof-rewrite-min-size", "1mb")
 	c := dial(t, s.Network, s.Addr)
 	load(t, c, 60_000, func(i int) []string { return []string{"SET", "key:" + strconv.Itoa(i%100), strings.Repeat("x", 500)} })
-	until(t, "the log", func() bool { return info(t, c, "aof_rewrites") != "0" })
+	eventually(t, "the log", func() bool { return info(t, c, "aof_rewrites") != "0" })
 	s.Stop()
 
 	s = startDurable(t, t.TempDir(), "no", 2)
 	c = dial(t, s.Network, s.Addr)
 	expect(t, c, "OK", "CONFIG", "SET", "save", "1 5")
-	fill(t, c, 4, "a")
+	rewrite(t, c, 4, "a")
 	time.Sleep(2500 * time.Millisecond)
 	if n := info(t, c, "rdb_saves"); n != "0" {
 		t.Errorf("%s snapshots after four changes", n)
 	}
-	fill(t, c, 4, "b")
-	until(t, "the save point", func() bool { return info(t, c, "rdb_saves") == "1" })
+	rewrite(t, c, 4, "b")
+	eventually(t, "the save point", func() bool { return info(t, c, "rdb_saves") == "1" })
 }
 
 // When the newest snapshot is damaged, the one before and the log since then have it all.
@@ -171,10 +159,10 @@ func TestDamagedSnapshots(t *testing.T) {
 	s := startDurable(t, dir, "everysec", 2)
 	c := dial(t, s.Network, s.Addr)
 	for _, round := range []string{"a", "b", "c"} {
-		fill(t, c, 1000, round)
+		rewrite(t, c, 1000, round)
 		expect(t, c, "OK", "SAVE")
 	}
-	fill(t, c, 500, "d")
+	rewrite(t, c, 500, "d")
 	kill(t, s)
 	newest := damage(t, dir, "3")
 	s = startDurable(t, dir, "everysec", 2)
@@ -220,16 +208,16 @@ func TestSnapshotsAlone(t *testing.T) {
 		return s, dial(t, s.Network, s.Addr)
 	}
 	s, c := start()
-	fill(t, c, 100, "a")
+	rewrite(t, c, 100, "a")
 	expect(t, c, "OK", "SAVE")
-	fill(t, c, 100, "b")
+	rewrite(t, c, 100, "b")
 	kill(t, s)
 
 	s, c = start()
 	if got := rounds(t, c, 100); got["a"] != 100 {
 		t.Errorf("after kill -9: %v", got)
 	}
-	fill(t, c, 100, "c")
+	rewrite(t, c, 100, "c")
 	if err := s.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -241,20 +229,20 @@ func TestSnapshotsAlone(t *testing.T) {
 	if got := rounds(t, c, 100); got["c"] != 100 {
 		t.Errorf("after SIGTERM: %v", got)
 	}
-	fill(t, c, 100, "d")
+	rewrite(t, c, 100, "d")
 	end(t, s, c, "SHUTDOWN", "NOSAVE")
 	s, c = start()
 	if got := rounds(t, c, 100); got["c"] != 100 {
 		t.Errorf("after SHUTDOWN NOSAVE: %v", got)
 	}
-	fill(t, c, 100, "e")
+	rewrite(t, c, 100, "e")
 	end(t, s, c, "SHUTDOWN")
 	s, c = start()
 	if got := rounds(t, c, 100); got["e"] != 100 {
 		t.Errorf("after SHUTDOWN: %v", got)
 	}
 	// A snapshot that cannot be written keeps the server from stopping.
-	fill(t, c, 100, "f")
+	rewrite(t, c, 100, "f")
 	blocked := filepath.Join(dir, "snapshots")
 	if err := os.RemoveAll(blocked); err != nil {
 		t.Fatal(err)
@@ -266,7 +254,7 @@ func TestSnapshotsAlone(t *testing.T) {
 	if status := info(t, c, "rdb_last_bgsave_status"); status != "err" {
 		t.Errorf("rdb_last_bgsave_status is %s", status)
 	}
-	fill(t, c, 100, "g") // writes go on
+	rewrite(t, c, 100, "g") // writes go on
 	end(t, s, c, "SHUTDOWN", "SAVE", "FORCE")
 }
 
@@ -291,12 +279,12 @@ func TestSwitchTheLog(t *testing.T) {
 		t.Helper()
 		rewrites := info(t, c, "aof_rewrites")
 		expect(t, c, "OK", "CONFIG", "SET", "appendonly", "yes")
-		until(t, "the log", func() bool { return info(t, c, "aof_rewrites") != rewrites && info(t, c, "aof_enabled") == "1" })
+		eventually(t, "the log", func() bool { return info(t, c, "aof_rewrites") != rewrites && info(t, c, "aof_enabled") == "1" })
 	}
 	off := func() {
 		t.Helper()
 		expect(t, c, "OK", "CONFIG", "SET", "appendonly", "no")
-		until(t, "the end of the log", func() bool { return info(t, c, "aof_enabled") == "0" })
+		eventually(t, "the end of the log", func() bool { return info(t, c, "aof_enabled") == "0" })
 	}
 	restart := func(want string, more ...string) {
 		t.Helper()
@@ -307,23 +295,23 @@ func TestSwitchTheLog(t *testing.T) {
 			t.Errorf("%v, want %s", got, want)
 		}
 	}
-	fill(t, c, 100, "a")
+	rewrite(t, c, 100, "a")
 	on()
-	fill(t, c, 100, "b")
+	rewrite(t, c, 100, "b")
 	restart("b")
 	off()
-	fill(t, c, 100, "c")
+	rewrite(t, c, 100, "c")
 	restart("b", "--disable-aof") // c was in no log and in no snapshot
-	fill(t, c, 100, "d")
+	rewrite(t, c, 100, "d")
 	expect(t, c, "OK", "SAVE")
 	restart("d") // and what was in the log before is not repeated on top of it
-	fill(t, c, 100, "e")
+	rewrite(t, c, 100, "e")
 	restart("e")
 	for range 3 {
 		off()
-		fill(t, c, 100, "f")
+		rewrite(t, c, 100, "f")
 		on()
-		fill(t, c, 100, "g")
+		rewrite(t, c, 100, "g")
 	}
 	restart("g")
 	if left := files(t, dir, "journal/0*"); len(left) > 3 {

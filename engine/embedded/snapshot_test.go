@@ -109,7 +109,7 @@ func snapshotEpisode(t *testing.T, seed uint64, shards int) (behind int) {
 	cut, over := 0, make(chan error, 1)
 	begin := func() {
 		_, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{
-			Native: true, Slice: -1,
+			Native: true, Slice: -1, Large: int(seed % 3),
 			AtCut: func(*shard.Call) {
 				l.record.mu.Lock()
 				cut = len(l.record.units)

@@ -26,7 +26,7 @@ type Loader struct {
 
 // NewLoader makes a Loader for what a shard has taken when there were so many.
 func NewLoader(e *engine.Engine, index, shards int) *Loader {
-	l := &Loader{e: e, databases: int(e.Params.Int("databases"))}
+	l := &Loader{e: e, client: shard.Client{Primary: true}, databases: int(e.Params.Int("databases"))}
 	if shards == len(e.Shards.Shards) {
 		l.home = e.Shards.Shards[index]
 	}

@@ -39,6 +39,9 @@ type Options struct {
 	// between two slices, with how long the first has taken; nil for one that gives way.
 	Slice time.Duration
 	Pause func(took time.Duration)
+	// Large is from how many elements on a collection is taken over several slices; 0 for
+	// the default.
+	Large int
 }
 
 // ErrTooFar says that more has changed before it could be stored than memory may be used
@@ -81,6 +84,9 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 		}
 		c.BeginCut(func(i int) shard.Taker {
 			takers[i] = newTaker(shards[i], c.Limits(), now, o.Native)
+			if o.Large > 0 {
+				takers[i].largeMin = o.Large
+			}
 			return takers[i]
 		})
 		if o.AtCut != nil {
@@ -124,16 +130,24 @@ type taker struct {
 	behind   int // bytes of ready
 	tooFar   bool
 	total    uint64 // keys; of run
+	largeMin int
+	large    *large // that is being written, nil as a rule
 	// unbounded says that all of it is to stay in memory.
 	unbounded bool
 }
 
 func newTaker(s *shard.Shard, limits *object.Limits, now int64, native bool) *taker {
-	version := portableVersion
-	if native {
-		version = nativeVersion
+	t := &taker{shard: s, limits: limits, now: now, native: native, database: -1, largeMin: largeDefault}
+	t.w = rdb.NewPlainWriter(t.version())
+	return t
+}
+
+// version is the RDB version of what is written.
+func (t *taker) version() int {
+	if t.native {
+		return nativeVersion
 	}
-	return &taker{shard: s, limits: limits, now: now, native: native, w: rdb.NewPlainWriter(version), database: -1}
+	return portableVersion
 }
 
 // Take implements shard.Taker.
@@ -164,19 +178,18 @@ func (t *taker) end() {
 	}
 	b := Block{Bytes: t.w.Take(), Keys: t.keys}
 	t.database, t.keys = -1, 0
+	t.add(b)
+}
+
+// add hands a block on.
+func (t *taker) add(b Block) {
 	t.behind += len(b.Bytes)
 	if t.behind > behindBytesMax && len(t.ready) > 0 && !t.unbounded {
 		t.tooFar = true
-		t.abandon()
+		t.shard.AbandonCut()
 		return
 	}
 	t.ready = append(t.ready, b)
-}
-
-// abandon lets the rest of the cut go.
-func (t *taker) abandon() {
-	t.shard.AbandonCut()
-	t.ready, t.behind = nil, 0
 }
 
 // run takes slice after slice, and stores what was taken in between.
@@ -187,7 +200,7 @@ func (t *taker) run(ctx context.Context, o *Options, sink Sink) (err error) {
 		start := clock.Monotonic()
 		t.shard.Do(func() {
 			if err != nil || ctx.Err() != nil {
-				t.abandon()
+				t.shard.AbandonCut()
 			}
 			if more = t.shard.TakeSlice(int64(o.Slice)); !more {
 				t.end()

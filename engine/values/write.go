@@ -13,119 +13,142 @@ import (
 // Only with native are the deadlines of a set's members written: no Redis would
 // understand that.
 func Write(w *rdb.Writer, e keyspace.Entry, v *shard.Collection, limits *object.Limits, now int64, native bool) bool {
-	var digits [20]byte
-	if e.Type() == object.String {
-		w.Type(rdb.TypeString)
-		if _, ok := e.Int(); ok {
-			w.Text(e.AppendString(digits[:0]))
-		} else {
-			w.Text(e.Bytes())
-		}
+	if e.IsString() {
+		writeString(w, e)
 		return true
 	}
-	switch e.Type() {
+	return WriteCollection(w, v, e.Type(), limits, now, native, nil)
+}
+
+func writeString(w *rdb.Writer, e keyspace.Entry) {
+	var digits [20]byte
+	w.Type(rdb.TypeString)
+	if _, ok := e.Int(); ok {
+		w.Text(e.AppendString(digits[:0]))
+	} else {
+		w.Text(e.Bytes())
+	}
+}
+
+// WriteCollection is Write for the collection of a type that is at home. step, if there is
+// one, is called for each element, and may pause for as long as the collection does not change.
+func WriteCollection(w *rdb.Writer, home object.Home, t object.Type, limits *object.Limits, now int64, native bool, step func()) bool {
+	x := writing{Writer: w, step: step, encoding: home.Encoding()}
+	switch t {
 	case object.List:
-		list := object.ListOf(v, limits)
-		writeList(w, &list)
+		list := object.ListOf(home, limits)
+		x.list(&list)
 	case object.Set:
-		set := object.SetOf(v, limits, now)
-		if native && v.MemberDeadline() != 0 {
-			writeSetMetadata(w, &set, v.MemberDeadline())
+		set := object.SetOf(home, limits, now)
+		if first := home.MemberDeadline(); native && first != 0 {
+			x.setMetadata(&set, first)
 			return true
 		}
-		return writeSet(w, &set, e.Encoding())
+		return x.set(&set)
 	case object.ZSet:
-		zset := object.ZSetOf(v, limits)
-		writeZSet(w, &zset, e.Encoding())
+		zset := object.ZSetOf(home, limits)
+		x.zset(&zset)
 	case object.Hash:
-		hash := object.HashOf(v, limits, now)
-		return writeHash(w, &hash, e.Encoding())
+		hash := object.HashOf(home, limits, now)
+		return x.hash(&hash)
 	case object.Stream:
-		stream := object.StreamOf(v, limits)
-		writeStream(w, &stream)
+		stream := object.StreamOf(home, limits)
+		x.stream(&stream)
 	}
 	return true
 }
 
-func writeList(w *rdb.Writer, list *object.ListView) {
-	var digits [20]byte
-	out := w.List()
+// writing is the writing of one collection.
+type writing struct {
+	*rdb.Writer
+	step     func()
+	encoding object.Encoding
+	digits   [20]byte
+}
+
+// next is called for each element, in each passage over them. It returns true.
+func (x *writing) next() bool {
+	if x.step != nil {
+		x.step()
+	}
+	return true
+}
+
+func (x *writing) list(list *object.ListView) {
+	out := x.List()
 	list.Each(0, list.Len(), func(e object.Element) bool {
 		out.Count(e.Len())
-		return true
+		return x.next()
 	})
 	list.Each(0, list.Len(), func(e object.Element) bool {
-		out.Element(e.Bytes(digits[:0]))
-		return true
+		out.Element(e.Bytes(x.digits[:0]))
+		return x.next()
 	})
 	out.End()
 }
 
-// writeSet leaves out when members expire: the format has no place for it.
-func writeSet(w *rdb.Writer, set *object.SetView, encoding object.Encoding) bool {
+// set leaves out when members expire: the format has no place for it.
+func (x *writing) set(set *object.SetView) bool {
 	count := set.Len()
 	if count == 0 {
 		return false
 	}
-	if encoding == object.Intset {
+	if x.encoding == object.Intset {
 		members := make([]int64, 0, count)
 		set.Each(func(e object.Element) bool {
 			n, _ := e.Int()
 			members = append(members, n)
-			return true
+			return x.next()
 		})
-		w.Intset(members)
+		x.Intset(members)
 		return true
 	}
-	var digits [20]byte
-	w.Type(rdb.TypeSet)
-	w.Length(uint64(count))
+	x.Type(rdb.TypeSet)
+	x.Length(uint64(count))
 	set.Each(func(e object.Element) bool {
-		w.Text(e.Bytes(digits[:0]))
-		return true
+		x.Text(e.Bytes(x.digits[:0]))
+		return x.next()
 	})
 	return true
 }
 
-// writeSetMetadata writes a set with the deadlines of its members, of which first is the
+// setMetadata writes a set with the deadlines of its members, of which first is the
 // earliest.
-func writeSetMetadata(w *rdb.Writer, set *object.SetView, first int64) {
-	var digits [20]byte
-	w.Type(rdb.TypeSetMetadata)
-	w.Millis(first)
-	w.Length(uint64(set.Len()))
+func (x *writing) setMetadata(set *object.SetView, first int64) {
+	x.Type(rdb.TypeSetMetadata)
+	x.Millis(first)
+	x.Length(uint64(set.Len()))
 	set.EachUntil(func(e object.Element, deadline int64) bool {
-		w.FieldDeadline(first, deadline)
-		w.Text(e.Bytes(digits[:0]))
-		return true
+		x.FieldDeadline(first, deadline)
+		x.Text(e.Bytes(x.digits[:0]))
+		return x.next()
 	})
 }
 
-func writeZSet(w *rdb.Writer, zset *object.ZSetView, encoding object.Encoding) {
-	var digits [20]byte
-	if encoding == object.Listpack {
-		w.Type(rdb.TypeZSetListpack)
+func (x *writing) zset(zset *object.ZSetView) {
+	if x.encoding == object.Listpack {
+		x.Type(rdb.TypeZSetListpack)
 		var list rdb.Listpack
 		list.Reset()
 		zset.Range(0, zset.Len()-1, false, func(e object.Element, score float64) bool {
-			list.Text(e.Bytes(digits[:0]))
+			list.Text(e.Bytes(x.digits[:0]))
 			list.Score(score)
-			return true
+			return x.next()
 		})
-		w.Packed(&list)
+		x.Packed(&list)
 		return
 	}
-	w.Type(rdb.TypeZSet2)
-	w.Length(uint64(zset.Len()))
+	x.Type(rdb.TypeZSet2)
+	x.Length(uint64(zset.Len()))
 	// From the highest score, which is how Redis is fastest at reading it.
 	zset.Range(0, zset.Len()-1, true, func(e object.Element, score float64) bool {
-		w.Text(e.Bytes(digits[:0]))
-		w.Double(score)
-		return true
+		x.Text(e.Bytes(x.digits[:0]))
+		x.Double(score)
+		return x.next()
 	})
 }
 
-func writeHash(w *rdb.Writer, hash *object.HashView, encoding object.Encoding) bool {
+func (x *writing) hash(hash *object.HashView) bool {
 	// Fields that have expired may still be there, and the deadlines of the others
 	// have to be known before the first field is written.
 	count, first := 0, int64(0)
@@ -134,46 +157,45 @@ func writeHash(w *rdb.Writer, hash *object.HashView, encoding object.Encoding) b
 		if deadline != 0 && (first == 0 || deadline < first) {
 			first = deadline
 		}
-		return true
+		return x.next()
 	})
 	if count == 0 {
 		return false
 	}
 	var list rdb.Listpack
-	packed := first == 0 && encoding != object.Hashtable
+	packed := first == 0 && x.encoding != object.Hashtable
 	switch {
 	case first != 0:
-		w.Type(rdb.TypeHashMetadata)
-		w.Millis(first)
-		w.Length(uint64(count))
+		x.Type(rdb.TypeHashMetadata)
+		x.Millis(first)
+		x.Length(uint64(count))
 	case packed:
-		w.Type(rdb.TypeHashListpack)
+		x.Type(rdb.TypeHashListpack)
 		list.Reset()
 	default:
-		w.Type(rdb.TypeHash)
-		w.Length(uint64(count))
+		x.Type(rdb.TypeHash)
+		x.Length(uint64(count))
 	}
-	var digits [20]byte
 	hash.Each(func(field, value object.Element, deadline int64) bool {
 		if packed {
-			list.Text(field.Bytes(digits[:0]))
-			list.Text(value.Bytes(digits[:0]))
-			return true
+			list.Text(field.Bytes(x.digits[:0]))
+			list.Text(value.Bytes(x.digits[:0]))
+			return x.next()
 		}
 		if first != 0 {
-			w.FieldDeadline(first, deadline)
+			x.FieldDeadline(first, deadline)
 		}
-		w.Text(field.Bytes(digits[:0]))
-		w.Text(value.Bytes(digits[:0]))
-		return true
+		x.Text(field.Bytes(x.digits[:0]))
+		x.Text(value.Bytes(x.digits[:0]))
+		return x.next()
 	})
 	if packed {
-		w.Packed(&list)
+		x.Packed(&list)
 	}
 	return true
 }
 
-func writeStream(w *rdb.Writer, stream *object.StreamView) {
+func (x *writing) stream(stream *object.StreamView) {
 	var fields [][]byte
 	var digits []byte
 	add := func(e object.Element) {
@@ -193,14 +215,14 @@ func writeStream(w *rdb.Writer, stream *object.StreamView) {
 		})
 		return fields
 	}
-	out := w.Stream()
+	out := x.Stream()
 	stream.EachEntry(func(e *object.StreamEntry) bool {
 		out.Count(texts(e))
-		return true
+		return x.next()
 	})
 	stream.EachEntry(func(e *object.StreamEntry) bool {
 		out.Entry(rdb.StreamID(e.ID), texts(e))
-		return true
+		return x.next()
 	})
 	out.State(rdb.StreamState{
 		Last:       rdb.StreamID(stream.LastID()),
@@ -208,12 +230,12 @@ func writeStream(w *rdb.Writer, stream *object.StreamView) {
 		Added:      stream.Added(),
 	}, stream.Groups())
 	stream.EachGroup(func(g *object.StreamGroup) bool {
-		writeGroup(out, g)
+		x.group(out, g)
 		return true
 	})
 }
 
-func writeGroup(out *rdb.StreamWriter, g *object.StreamGroup) {
+func (x *writing) group(out *rdb.StreamWriter, g *object.StreamGroup) {
 	var consumers []rdb.StreamConsumer
 	places := map[uint32]int{} // of consumers, by number
 	g.EachConsumer(func(c object.StreamConsumer) bool {
@@ -226,7 +248,7 @@ func writeGroup(out *rdb.StreamWriter, g *object.StreamGroup) {
 		pending = append(pending, rdb.StreamPending{
 			ID: rdb.StreamID(p.ID), Consumer: places[p.Consumer], Delivered: p.Time, Count: p.Count,
 		})
-		return true
+		return x.next()
 	})
 	out.Group(rdb.StreamGroup{Name: g.Name(), Last: rdb.StreamID(g.LastID()), Read: g.Read()}, consumers, pending)
 }

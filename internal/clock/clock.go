@@ -42,27 +42,6 @@ func (m *Manual) Set(millis int64) { m.millis.Store(millis) }
 // Advance moves the clock forward by d.
 func (m *Manual) Advance(d time.Duration) { m.millis.Add(d.Milliseconds()) }
 
-// Held is the machine's clock after Release; before, it stands still. What is
-// recovered must not expire while it is: nobody knows yet what comes next.
-type Held struct {
-	at       int64
-	released atomic.Bool
-}
-
-// NewHeld returns a clock that stands at the given time.
-func NewHeld(millis int64) *Held { return &Held{at: millis} }
-
-// NowMillis implements Clock.
-func (h *Held) NowMillis() int64 {
-	if h.released.Load() {
-		return time.Now().UnixMilli()
-	}
-	return h.at
-}
-
-// Release lets it go. Whoever waits for a time has to be told.
-func (h *Held) Release() { h.released.Store(true) }
-
 var start = time.Now()
 
 // Monotonic is a reading in nanoseconds that never goes back; only differences

@@ -400,6 +400,7 @@ func TestAgreesWithRedis(t *testing.T) {
 		"dir": "set by the test", "port": "set by the test", "enable-debug-command": "set by the test",
 		"always-show-logo":    "reported as it came out, not as it was set",
 		"protected-mode":      "not available yet",
+		"appendonly":          "data is kept unless told otherwise",
 		"aof-disable-auto-gc": "hidden since 7.2",
 		"io-threads-do-reads": "gone since 8.0",
 	}

@@ -133,6 +133,7 @@ func read(conn net.Conn, input chan<- []byte) {
 type outlet struct{ net.Conn }
 
 func (o outlet) Write(p []byte)            { o.Conn.Write(p) }
+func (o outlet) WriteAnyway(p []byte)      { o.Write(p) }
 func (o outlet) Unsent() int               { return 0 }
 func (o outlet) NotifyDrained(int, func()) {}
 func (o outlet) Close()                    { o.Conn.Close() }

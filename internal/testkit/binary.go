@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -65,22 +66,34 @@ func BinaryStarter(t testing.TB, opts ServerOptions) (network, addr string) {
 // win over these.
 func StartBinary(t testing.TB, flags ...string) *Server {
 	t.Helper()
+	s, err := LaunchBinary(t, nil, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// LaunchBinary is StartBinary for a server that may end before it answers, which is
+// an error then. The words of under come before its command line: those of a program
+// that replaces itself by the server, such as a tracer's.
+func LaunchBinary(t testing.TB, under []string, flags ...string) (*Server, error) {
+	t.Helper()
 	path := Binary(t)
 	dir := t.TempDir()
 	s, err := launch(func(port int) *exec.Cmd {
-		args := []string{
+		args := append(slices.Clone(under), path,
 			"serve", "--host", "127.0.0.1", "--port", strconv.Itoa(port),
-			"--metrics-port", "0", "--data-dir", dir,
-		}
-		cmd := exec.Command(path, append(args, flags...)...)
+			"--metrics-port", "0", "--data-dir", dir)
+		args = append(args, flags...)
+		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Dir = dir
 		return cmd
 	})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(s.Stop)
-	return s
+	return s, nil
 }
 
 var builtBinary struct {

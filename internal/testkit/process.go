@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -97,7 +98,7 @@ func launch(command func(port int) *exec.Cmd) (*Server, error) {
 			return s, nil
 		}
 		last = err
-		if s == nil || !bytes.Contains(bytes.ToLower([]byte(s.Log())), []byte("address already in use")) {
+		if s == nil || !errors.Is(err, errPortTaken) && !bytes.Contains(bytes.ToLower([]byte(s.Log())), []byte("address already in use")) {
 			break
 		}
 	}
@@ -135,8 +136,9 @@ func (s *Server) awaitPong(patience time.Duration) error {
 		}
 		err := Ping(s.Network, s.Addr, time.Second)
 		if err == nil {
-			if !s.Running() { // somebody else's server took the port
-				return errors.New("address already in use")
+			// Somebody else's server may have taken the port, and ours not have come to it yet.
+			if pid := processID(s.Network, s.Addr); !s.Running() || pid != 0 && pid != s.PID {
+				return errPortTaken
 			}
 			return nil
 		}
@@ -145,6 +147,25 @@ func (s *Server) awaitPong(patience time.Duration) error {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+var errPortTaken = errors.New("somebody else has taken the port")
+
+// processID asks a server which process it is; 0 if it does not say.
+func processID(network, addr string) (pid int) {
+	conn, err := Dial(network, addr)
+	if err != nil {
+		return 0
+	}
+	defer conn.Close()
+	info, err := conn.Do("INFO", "server")
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(info.Text(), "process_id:")
+	line, _, _ = strings.Cut(line, "\r\n")
+	pid, _ = strconv.Atoi(line)
+	return pid
 }
 
 // Ping opens a connection, asks PING as an inline command, and closes it again.

@@ -1,10 +1,13 @@
 package testkit
 
 import (
+	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -71,4 +74,17 @@ func TestServerEnds(t *testing.T) {
 		t.Error("it still answers")
 	}
 	s.Stop() // harmless
+}
+
+// A server that has not come to its port yet is not taken for another that has.
+func TestPortTaken(t *testing.T) {
+	first := StartBinary(t)
+	_, text, _ := net.SplitHostPort(first.Addr)
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := launchAt(port, exec.Command("sleep", "60")); !errors.Is(err, errPortTaken) {
+		t.Errorf("a second server on the same port: %v", err)
+	}
 }

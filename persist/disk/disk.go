@@ -11,7 +11,8 @@ type Disk interface {
 	Open(name string) (File, error)
 	// List returns the names in a folder, without the folder's own, in order.
 	List(dir string) ([]string, error)
-	// MakeDir makes a folder and those above it, if they are not there.
+	// MakeDir makes a folder and those above it, if they are not there, and makes the
+	// names of those durable.
 	MakeDir(dir string) error
 	// RemoveDir deletes a folder in which there is nothing.
 	RemoveDir(dir string) error

@@ -1,7 +1,10 @@
 package disk
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -40,7 +43,21 @@ func (OS) List(dir string) ([]string, error) {
 func (OS) RemoveDir(dir string) error { return os.Remove(dir) }
 
 // MakeDir implements Disk.
-func (OS) MakeDir(dir string) error { return os.MkdirAll(dir, 0o750) }
+func (o OS) MakeDir(dir string) error {
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) && parent != dir {
+		if err := o.MakeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		if info, found := os.Stat(dir); found != nil || !info.IsDir() {
+			return err
+		}
+	}
+	// Also if it was there: whoever has made it may not have come to this.
+	return o.SyncDir(parent)
+}
 
 // Rename implements Disk.
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }

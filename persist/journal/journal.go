@@ -40,6 +40,9 @@ type Options struct {
 	Loaded, Newest uint64
 	// Player makes what plays one log: number log of a generation of so many shards.
 	Player func(log, shards int) Player
+	// Progress is told what has been played, in bytes, by several goroutines; an error of
+	// it ends that. Nil if nobody wants to know.
+	Progress func(bytes int) error
 	// Committed is called after the time of a ticket has come, on another goroutine. It
 	// must not block. Nil if nobody wants to know.
 	Committed func()
@@ -95,11 +98,8 @@ type shardLog struct {
 	places  []place
 }
 
-// failure is why nothing can be promised, and up to where the logs were told so.
-type failure struct {
-	err  error
-	told []atomic.Uint64
-}
+// failure is why nothing can be promised.
+type failure struct{ err error }
 
 // syncEvery is the period of EverySecond, and syncLate how long a sync may take before
 // writes wait for it: Redis' two seconds.
@@ -176,11 +176,10 @@ type Ticket uint64
 // Commit keeps the promise of the policy for everything that was recorded before it. A
 // ticket other than 0 says that this takes a sync, which has been asked for: see
 // Committed. With wait it is over when Commit returns. After an error nobody may be
-// told that it was done. While the journal stays failed, a Commit that has nothing new
-// to promise succeeds.
+// told that anything was done; so it is until the journal works again.
 func (j *Journal) Commit(wait bool) (Ticket, error) {
-	if f := j.failed.Load(); f != nil {
-		return 0, f.tell(j.logs, j.Policy() == Always)
+	if err := j.Failed(); err != nil {
+		return 0, err
 	}
 	if j.Policy() == Always {
 		for _, l := range j.logs {
@@ -278,28 +277,13 @@ func (j *Journal) sync() {
 	}
 }
 
-// fail notes that nothing can be promised for now, or for good.
+// fail notes that nothing can be promised for now, or for good, and returns why.
 func (j *Journal) fail(err error) error {
-	f := &failure{err: err, told: make([]atomic.Uint64, len(j.logs))}
+	f := &failure{err}
 	if j.failed.CompareAndSwap(nil, f) {
 		j.o.Log.Error("the journal cannot be written: writes are refused", "err", err)
-	} else if now := j.failed.Load(); now != nil {
-		f = now
-	}
-	return f.tell(j.logs, j.Policy() == Always)
-}
-
-// tell returns the error if something was recorded since it was last told that is not as
-// safe as was promised.
-func (f *failure) tell(logs []*shardLog, always bool) (err error) {
-	for i, l := range logs {
-		last, safe := l.Appended(), l.Written()
-		if always {
-			safe = l.Durable()
-		}
-		if told := f.told[i].Load(); last > told && last > safe && f.told[i].CompareAndSwap(told, last) {
-			err = f.err
-		}
+	} else if errors.Is(err, wal.ErrBroken) {
+		j.failed.Store(f) // what is for good takes the place of what may pass
 	}
 	return err
 }
@@ -363,8 +347,7 @@ func (j *Journal) upkeep() {
 		// room for it is a question for then.
 		_ = l.Prepare()
 	}
-	if failed != nil {
-		j.failed.Store(nil)
+	if failed != nil && j.failed.CompareAndSwap(failed, nil) {
 		j.o.Log.Info("the journal is written again: writes are accepted")
 	}
 }

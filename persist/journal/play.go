@@ -202,7 +202,7 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 	cut := len(found.Cut)
 	var mu sync.Mutex
 	err = each(g.Shards, func(i int) error {
-		p := &part{log: i, from: from[i], meet: meet, player: j.o.Player(i, g.Shards)}
+		p := &part{log: i, from: from[i], progress: j.o.Progress, meet: meet, player: j.o.Player(i, g.Shards)}
 		var read wal.Recovery
 		var err error
 		if open {
@@ -241,17 +241,28 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 
 // part plays one log.
 type part struct {
-	log     int
-	from    uint64 // what was recorded before is left out
-	meet    *meeting
-	player  Player
-	space   []Effect
-	places  []place
-	units   uint64
-	effects uint64
+	log      int
+	from     uint64 // what was recorded before is left out
+	read     int    // bytes since the last report
+	progress func(bytes int) error
+	meet     *meeting
+	player   Player
+	space    []Effect
+	places   []place
+	units    uint64
+	effects  uint64
 }
 
+// progressBytes is how much is played between two reports.
+const progressBytes = 256 << 10
+
 func (p *part) replay(r wal.Record) (err error) {
+	if p.read += len(r.Payload); p.read >= progressBytes && p.progress != nil {
+		if err := p.progress(p.read); err != nil {
+			return err
+		}
+		p.read = 0
+	}
 	d := decoder{p: r.Payload}
 	if r.LSN < p.from {
 		if r.Kind == kindShared { // no other unit may get its number

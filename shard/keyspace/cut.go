@@ -26,5 +26,8 @@ func (d *DB) Take(e Entry) bool {
 	return true
 }
 
+// Pending says that an entry is of the cut and not taken yet.
+func (d *DB) Pending(e Entry) bool { return e.r.flags()&flagCut != d.cut }
+
 // DB is the database of the entry.
 func (e Entry) DB() *DB { return e.db }
