@@ -121,6 +121,19 @@ func TestReplicationChain(t *testing.T) {
 	if want := redis.names(t, "replication"); fmt.Sprint(names) != fmt.Sprint(want) {
 		t.Errorf("INFO replication has %v, want %v", names, want)
 	}
+	// One may go on with another server that has the same stream, in the middle of it.
+	old.do(t, "SELECT", "7")
+	old.do(t, "SET", "first", "1")
+	equal(t, old, ours, redis, further)
+	partial := old.number(t, "sync_partial_ok")
+	further.follow(t, old.Addr)
+	eventually(t, "it goes on with the first", func() bool { return old.number(t, "sync_partial_ok") == partial+1 })
+	old.do(t, "SET", "second", "2") // the stream says no more that it is in database 7
+	equal(t, old, ours, redis, further)
+	further.follow(t, links[2].addr())
+	eventually(t, "it is back", func() bool { return further.info(t, "master_link_status") == "up" })
+	old.do(t, "SET", "third", "3")
+	equal(t, old, ours, redis, further)
 	full := ours.number(t, "sync_full")
 	// The cutover: no more writes, all has come, and the HyperKV is its own.
 	if reply := ours.do(t, "REPLICAOF", "NO", "ONE"); reply != "OK" {
@@ -374,6 +387,17 @@ func TestFailover(t *testing.T) {
 	if reply := b.do(t, "SET", "k", "y"); reply != "OK" {
 		t.Error(reply)
 	}
+	// One that is forced does not wait for all that there is, but for the replica.
+	if reply := b.do(t, "FAILOVER", "TO", "127.0.0.1", portOf(a), "FORCE", "TIMEOUT", "200"); reply != "OK" {
+		t.Fatal(reply)
+	}
+	eventually(t, "it is under way", func() bool { return b.info(t, "master_failover_state") == "failover-in-progress" })
+	_ = syscall.Kill(a.PID, syscall.SIGCONT)
+	eventually(t, "the parts are exchanged", func() bool {
+		return a.info(t, "role") == "master" && b.info(t, "master_link_status") == "up" && b.info(t, "master_failover_state") == "no-failover"
+	})
+	a.do(t, "SET", "k", "z")
+	equal(t, a, b)
 }
 
 // A replica that does not read is given up at its limit, and costs no memory beyond.
