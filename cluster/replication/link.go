@@ -284,4 +284,3 @@ func (l *link) line() (string, error) {
 		}
 	}
 }
-
