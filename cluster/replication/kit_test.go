@@ -36,13 +36,14 @@ func (h *toyHost) set(f func()) {
 	defer h.mu.Unlock()
 	f()
 }
-func (h *toyHost) Record(on bool)        { h.set(func() { h.recorded = on }) }
-func (h *toyHost) Undivided(bool)        {}
-func (h *toyHost) Commit()               {}
-func (h *toyHost) SetReplica(on bool)    { h.set(func() { h.replica = on }) }
-func (h *toyHost) SetStale(on bool)      { h.set(func() { h.stale = on }) }
-func (h *toyHost) SetGoodReplicas(n int) { h.set(func() { h.good = n }) }
-func (h *toyHost) Pause(on bool)         { h.set(func() { h.paused = on }) }
+func (h *toyHost) Record(on bool)         { h.set(func() { h.recorded = on }) }
+func (h *toyHost) Undivided(bool)         {}
+func (h *toyHost) SetPrimary(string, int) {}
+func (h *toyHost) Commit()                {}
+func (h *toyHost) SetReplica(on bool)     { h.set(func() { h.replica = on }) }
+func (h *toyHost) SetStale(on bool)       { h.set(func() { h.stale = on }) }
+func (h *toyHost) SetGoodReplicas(n int)  { h.set(func() { h.good = n }) }
+func (h *toyHost) Pause(on bool)          { h.set(func() { h.paused = on }) }
 func (h *toyHost) Linked(_, _ string, end func()) func() {
 	return func() {}
 }

@@ -152,6 +152,7 @@ func (n *Node) follow(first, failover bool) {
 	if p.host == "" {
 		return // another change is on its way
 	}
+	n.o.Host.SetPrimary(p.host, p.port)
 	if first {
 		n.o.Host.SetReplica(true)
 		n.o.Host.Exclusive(func() {
@@ -204,6 +205,7 @@ func (n *Node) lead() {
 		n.o.Host.Record(on)
 	})
 	n.disconnect("the history has a new name")
+	n.o.Host.SetPrimary("", 0)
 	n.o.Host.SetStale(false)
 	n.o.Host.SetReplica(false)
 	n.mu.Lock()

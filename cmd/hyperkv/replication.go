@@ -168,6 +168,15 @@ func (h host) Commit() {
 	h.r.durability.Commit(false) // what is to be done about an error, the durability does
 }
 
+// SetPrimary implements replication.Host.
+func (h host) SetPrimary(address string, port int) {
+	primary := ""
+	if address != "" {
+		primary = address + " " + strconv.Itoa(port)
+	}
+	h.r.engine.Params.Note("replicaof", primary)
+}
+
 // SetReplica implements replication.Host.
 func (h host) SetReplica(on bool) {
 	r := h.r
@@ -202,13 +211,11 @@ func (h host) Linked(remote, local string, end func()) (over func()) {
 
 // Follow implements engine.Replication.
 func (r *replicating) Follow(address string, port int, over func()) {
-	r.engine.Params.Note("replicaof", address+" "+strconv.Itoa(port))
 	r.node.Follow(address, port, over)
 }
 
 // Lead implements engine.Replication.
 func (r *replicating) Lead(over func()) {
-	r.engine.Params.Note("replicaof", "")
 	r.node.Lead(over)
 }
 

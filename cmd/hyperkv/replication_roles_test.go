@@ -354,6 +354,9 @@ func TestFailover(t *testing.T) {
 	if n, _ := strconv.Atoi(b.do(t, "GET", "counter")); n != acked {
 		t.Errorf("the counter is at %d, and %d was acknowledged", n, acked)
 	}
+	if v, err := a.c.Do("CONFIG", "GET", "replicaof"); err != nil || len(v.Elems) != 2 || v.Elems[1].Text() != "127.0.0.1 "+portOf(b) {
+		t.Errorf("replicaof is %v, %v", v, err)
+	}
 	if n := b.number(t, "sync_full"); n != 0 {
 		t.Errorf("%d full syncs", n)
 	}
