@@ -73,12 +73,11 @@ func (n *Node) second(now time.Time) {
 func (n *Node) closeFeed() {
 	f := n.feed
 	n.o.Host.Exclusive(func() {
-		host, _, _ := n.follows()
-		if host != "" || len(n.all()) > 0 {
+		if len(n.all()) > 0 {
 			return
 		}
 		f.mu.Lock()
-		was := f.last != nil
+		was := f.last != nil && !f.relayed
 		if was {
 			f.first, f.last = nil, nil
 			f.history, f.old, f.oldEnd = newHistory(), noHistory, -1

@@ -75,6 +75,9 @@ func (l *link) stop() {
 const (
 	retryMin = 50 * time.Millisecond
 	retryMax = time.Second
+	// retryLoad is that after a snapshot that could not be loaded: the next is not likely
+	// to be another.
+	retryLoad = 10 * time.Second
 )
 
 func (l *link) run(ctx context.Context) {
@@ -92,6 +95,9 @@ func (l *link) run(ctx context.Context) {
 		}
 		if up {
 			pause = retryMin
+		}
+		if errors.Is(err, errNotLoaded) {
+			pause = retryLoad
 		}
 		l.node.log.Warn("no link to the primary", "primary", address(l.host, l.port), "err", err)
 		select {
@@ -118,17 +124,18 @@ func (l *link) set(s linkState) {
 func (l *link) down(wasUp bool) {
 	n := l.node
 	n.mu.Lock()
-	if n.primary.host == l.host && n.primary.port == l.port {
+	ours := n.primary.host == l.host && n.primary.port == l.port
+	if ours {
 		n.primary.state = linkConnect
 		n.primary.sync = syncProgress{}
-		if wasUp {
-			n.primary.down = time.Now()
-		}
-		n.mu.Unlock()
-		n.o.Host.SetStale(true)
-		return
+	}
+	if ours && wasUp {
+		n.primary.down = time.Now()
 	}
 	n.mu.Unlock()
+	if ours {
+		n.o.Host.SetStale(true)
+	}
 }
 
 // heard notes that bytes have come.

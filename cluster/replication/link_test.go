@@ -250,6 +250,9 @@ func TestContinue(t *testing.T) {
 	if s := n.State(); s.OldHistory != historyA || s.OldPosition != 10 {
 		t.Errorf("the old history is %s up to %d", s.OldHistory, s.OldPosition)
 	}
+	// The stream is the primary's: nothing is added to it here.
+	n.feed.ping()
+	n.feed.ask()
 	over := make(chan bool)
 	n.Lead(func() { close(over) })
 	<-over

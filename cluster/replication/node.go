@@ -156,6 +156,9 @@ func (n *Node) follow(first, failover bool) {
 	if first {
 		n.o.Host.SetReplica(true)
 		n.o.Host.Exclusive(func() {
+			n.feed.mu.Lock()
+			n.feed.relayed = true
+			n.feed.mu.Unlock()
 			n.feed.on.Store(false)
 			n.o.Host.Record(false)
 		})
@@ -199,6 +202,7 @@ func (n *Node) lead() {
 	n.o.Host.Exclusive(func() {
 		f.mu.Lock()
 		f.rename(newHistory())
+		f.relayed = false
 		on := f.last != nil
 		f.mu.Unlock()
 		f.on.Store(on)

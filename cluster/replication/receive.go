@@ -3,6 +3,7 @@ package replication
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -50,7 +51,7 @@ func (l *link) copy(ctx context.Context, full *fullSync) error {
 	}
 	stop()
 	if err != nil {
-		return fmt.Errorf("load the primary's snapshot: %w", err)
+		return fmt.Errorf("%w: %w", errNotLoaded, err)
 	}
 	l.database = streamDatabase(file)
 	n.feed.begin(full.history, full.position, l.database)
@@ -58,6 +59,9 @@ func (l *link) copy(ctx context.Context, full *fullSync) error {
 	n.log.Info("the primary's snapshot is loaded", "bytes", size, "seconds", time.Since(began).Seconds())
 	return nil
 }
+
+// errNotLoaded says that a snapshot is whole and could not be loaded.
+var errNotLoaded = errors.New("the primary's snapshot cannot be loaded")
 
 // progress notes how much of the snapshot has come.
 func (l *link) progress(total, read int64) {

@@ -116,6 +116,24 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// Who wants no more than a snapshot costs nothing afterwards.
+func TestSnapshotOnly(t *testing.T) {
+	n, h := newToyNode(t, nil)
+	var l toyLink
+	if err := l.serve(n, Wishes{EOF: true, SnapshotOnly: true}); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "it has its snapshot", func() bool {
+		l.pump()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.ended
+	})
+	if h.recorded || n.feed.on.Load() || n.State().Backlog {
+		t.Error("what happens is recorded for nobody")
+	}
+}
+
 // Several replicas that come together share a snapshot.
 func TestSharedSnapshot(t *testing.T) {
 	n, _ := newToyNode(t, toySettings{"repl-diskless-sync-delay": 60, "repl-diskless-sync-max-replicas": 3})

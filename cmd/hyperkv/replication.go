@@ -143,7 +143,6 @@ func (h host) Load(ctx context.Context, file io.Reader, bytes int64) error {
 	e := h.r.engine
 	e.BeginLoading(bytes)
 	defer e.EndLoading()
-	e.ReleaseBlocked()
 	return loadStream(ctx, h.r, file)
 }
 
