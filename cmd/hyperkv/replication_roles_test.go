@@ -180,6 +180,13 @@ func TestReplicationClients(t *testing.T) {
 	if replica.info(t, "slave_priority") != "7" {
 		t.Error("the priority is not told")
 	}
+	// With another history, the replica has to begin anew.
+	full := primary.number(t, "sync_full")
+	primary.do(t, "DEBUG", "CHANGE-REPL-ID")
+	primary.do(t, "CLIENT", "KILL", "TYPE", "replica")
+	eventually(t, "the replica has a new history", func() bool {
+		return primary.number(t, "sync_full") == full+1 && replica.info(t, "master_replid") == primary.info(t, "master_replid") && up()
+	})
 	// A client that waits in a command that writes is let go when the server becomes a
 	// replica.
 	waiting := dial(t, primary.Network, primary.Addr)

@@ -350,6 +350,14 @@ func failover(c *engine.Context) error {
 	return c.Reply.OK()
 }
 
+// DEBUG CHANGE-REPL-ID
+func debugChangeReplID(c *engine.Context) error {
+	if r := c.Engine.Replication(); r != nil {
+		r.NewHistory()
+	}
+	return c.Reply.OK()
+}
+
 // replication is the section of INFO.
 func (r *report) replication() {
 	s := r.e.ReplicationState()
