@@ -19,6 +19,10 @@ type Durability struct {
 	// Snapshot asks for a snapshot, and returns what its end will be told to. While one is
 	// taken it returns ErrSnapshotBusy, or, with queue, asks for another one behind it.
 	Snapshot func(why SnapshotReason, queue bool) (over <-chan error, err error)
+	// Sync makes durable what was recorded before it; Synced says that all of it is. Both
+	// are of the log, if there is one.
+	Sync   func() error
+	Synced func() bool
 	// Reload empties the dataset and recovers it from what is on disk, for DEBUG LOADAOF.
 	Reload func() error
 }

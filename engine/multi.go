@@ -38,7 +38,7 @@ var Transactions = Family{Name: "transaction", Group: "transactions", Commands: 
 	Flags:   NoScript | Loading | Stale | Fast | AllowBusy,
 	Summary: "Forgets the watched keys.",
 	Since:   "2.2.0", Complexity: "O(1)",
-}, wait}}
+}, wait, waitAOF}}
 
 // wait asks how many replicas have what the client wrote.
 var wait = Command{

@@ -82,9 +82,22 @@ func (d *durability) start(ctx context.Context) error {
 		d.saver.switchLog(value == "yes")
 		return nil
 	})
-	e.SetDurability(engine.Durability{State: d.state, Snapshot: d.saver.request, Reload: d.reload})
+	e.SetDurability(engine.Durability{State: d.state, Snapshot: d.saver.request, Reload: d.reload,
+		Sync: func() error { return d.withLog((*journal.Journal).Sync) },
+		Synced: func() bool {
+			j := d.journal.Load()
+			return j != nil && j.Synced()
+		}})
 	go d.watch()
 	return nil
+}
+
+// withLog calls f with the log.
+func (d *durability) withLog(f func(*journal.Journal) error) error {
+	if j := d.journal.Load(); j != nil {
+		return f(j)
+	}
+	return errors.New("there is no log")
 }
 
 // state is what INFO shows.

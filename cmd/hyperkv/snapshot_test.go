@@ -429,3 +429,34 @@ func TestReloads(t *testing.T) {
 	}
 	expect(t, c, `"20000"`, "GET", "counter")
 }
+
+// WAITAOF answers once the log is synced, whatever the policy, and says what is wrong with it
+// in Redis' words.
+func TestWaitAOF(t *testing.T) {
+	s := startDurable(t, t.TempDir(), "no", 2)
+	c := dial(t, s.Network, s.Addr)
+	expect(t, c, "1) (integer) 1\n2) (integer) 0", "WAITAOF", "0", "0", "0") // nothing is to be synced
+	expect(t, c, "OK", "SET", "a", "b")
+	expect(t, c, "1) (integer) 0\n2) (integer) 0", "WAITAOF", "0", "0", "0")
+	expect(t, c, "1) (integer) 1\n2) (integer) 0", "WAITAOF", "1", "0", "0")
+	expect(t, c, "OK", "SET", "a", "c")
+	began := time.Now()
+	expect(t, c, "1) (integer) 1\n2) (integer) 0", "WAITAOF", "1", "1", "100")
+	if took := time.Since(began); took < 100*time.Millisecond {
+		t.Errorf("a replica that is not there was waited for %v", took)
+	}
+	for _, line := range [][]string{{"2", "0", "0"}, {"-1", "0", "0"}, {"x", "0", "0"}} {
+		expect(t, c, "(error) ERR value is out of range, must be between 0 and 1", append([]string{"WAITAOF"}, line...)...)
+	}
+	expect(t, c, "(error) ERR value is out of range, must be positive", "WAITAOF", "0", "-1", "0")
+	expect(t, c, "(error) ERR timeout is negative", "WAITAOF", "0", "0", "-1")
+	expect(t, c, "(error) ERR timeout is not an integer or out of range", "WAITAOF", "0", "0", "x")
+	expect(t, c, "OK", "MULTI")
+	expect(t, c, "QUEUED", "SET", "a", "d")
+	expect(t, c, "QUEUED", "WAITAOF", "1", "0", "0")
+	expect(t, c, "1) OK\n2) 1) (integer) 1\n   2) (integer) 0", "EXEC") // what was written before it is synced
+	expect(t, c, "OK", "CONFIG", "SET", "appendonly", "no")
+	eventually(t, "the end of the log", func() bool { return info(t, c, "aof_enabled") == "0" })
+	expect(t, c, "(error) ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.", "WAITAOF", "1", "0", "0")
+	expect(t, c, "1) (integer) 0\n2) (integer) 0", "WAITAOF", "0", "0", "0")
+}

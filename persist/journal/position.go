@@ -44,6 +44,16 @@ func (j *Journal) Sync() error {
 	})
 }
 
+// Synced says that all that was recorded is durable.
+func (j *Journal) Synced() bool {
+	for _, l := range j.logs {
+		if l.Durable() < l.Appended() {
+			return false
+		}
+	}
+	return true
+}
+
 // DropBefore deletes what lies before a position, as far as whole files do. Snapshots that
 // need it must be gone.
 func (j *Journal) DropBefore(p Position) error {

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"hyperkv/resp"
+)
+
+// waitAOF asks whether what the client wrote survives a loss of power.
+var waitAOF = Command{
+	Name: "WAITAOF", Group: "generic", Arity: 4, Start: startWaitAOF, Session: waitAOFNow,
+	Flags:   Blocking,
+	Summary: "Waits until the client's writes are synced in the local log and in those of enough replicas, or for the given time.",
+	Since:   "7.2.0", Complexity: "O(1)", Syntax: "numlocal:integer numreplicas:integer timeout:integer",
+	Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+}
+
+const (
+	errNumLocal          resp.Error = "ERR value is out of range, must be between 0 and 1"
+	errNumReplicas       resp.Error = "ERR value is out of range, must be positive"
+	errWaitAOFOff        resp.Error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+	errWaitAOFOnReplica  resp.Error = "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated."
+	errTimeoutNotInteger resp.Error = "ERR timeout is not an integer or out of range"
+	errTimeoutNegative   resp.Error = "ERR timeout is negative"
+)
+
+type waitAOFWords struct {
+	local, replicas int64
+	timeout         time.Duration
+}
+
+func parseWaitAOF(e *Engine, args [][]byte) (w waitAOFWords, err error) {
+	var ok bool
+	if w.local, ok = resp.ParseInt(args[1]); !ok || w.local < 0 || w.local > 1 {
+		return w, errNumLocal
+	}
+	if w.replicas, ok = resp.ParseInt(args[2]); !ok || w.replicas < 0 {
+		return w, errNumReplicas
+	}
+	millis, ok := resp.ParseInt(args[3])
+	switch {
+	case !ok:
+		return w, errTimeoutNotInteger
+	case millis < 0:
+		return w, errTimeoutNegative
+	}
+	w.timeout = time.Duration(millis) * time.Millisecond
+	if r := e.Replication(); r != nil && r.State().Replica {
+		return w, errWaitAOFOnReplica
+	}
+	if state, _ := e.DurabilityState(); w.local > 0 && !state.Log {
+		return w, errWaitAOFOff
+	}
+	return w, nil
+}
+
+// WAITAOF numlocal numreplicas timeout
+//
+// What the client wrote is taken to be all that was written so far. The log is synced for
+// the sake of the answer. Replicas do not say what they have synced, so none counts.
+func startWaitAOF(s *Session, c *Command, args [][]byte) bool {
+	e := s.loop.engine
+	words, err := parseWaitAOF(e, args)
+	if err != nil {
+		s.Refuse(c, err)
+		return true
+	}
+	d := e.Durability()
+	if words.replicas == 0 && (words.local == 0 || d.Synced()) {
+		s.runHere(c, args)
+		return true
+	}
+	var synced atomic.Bool
+	wake := s.Block(words.timeout, func(w *resp.Writer) { answerWaitAOF(w, synced.Load()) }, nil)
+	if d == nil {
+		return true
+	}
+	go func() {
+		if d.Sync() != nil {
+			return
+		}
+		synced.Store(true)
+		if words.replicas == 0 {
+			wake()
+		}
+	}()
+	return true
+}
+
+// waitAOFNow is WAITAOF where it must not block, as inside EXEC.
+func waitAOFNow(c *Context) error {
+	if _, err := parseWaitAOF(c.Engine, c.Args); err != nil {
+		return err
+	}
+	d := c.Engine.Durability()
+	answerWaitAOF(c.Reply, d != nil && d.State().Log && d.Synced())
+	return nil
+}
+
+func answerWaitAOF(w *resp.Writer, synced bool) {
+	w.Array(2)
+	if synced {
+		w.Int(1)
+	} else {
+		w.Int(0)
+	}
+	w.Int(0)
+}
