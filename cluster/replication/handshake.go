@@ -79,10 +79,14 @@ func (l *link) ask() (*fullSync, error) {
 	f := l.node.feed
 	f.mu.Lock()
 	history, position := f.history, f.position
+	none := f.last == nil && position == 0 // nobody else can have it
 	// The primary may go on in the middle, without saying in which database.
 	l.database = max(f.database, 0)
 	f.mu.Unlock()
 	args := []string{"PSYNC", history, strconv.FormatInt(position+1, 10)}
+	if none {
+		args = []string{"PSYNC", "?", "-1"}
+	}
 	if l.failover {
 		args = append(args, "FAILOVER")
 	}
@@ -98,7 +102,7 @@ func (l *link) ask() (*fullSync, error) {
 			return nil, fmt.Errorf("PSYNC was answered with %q", reply)
 		}
 		return &fullSync{history: words[1], position: position}, nil
-	case words[0] == "+CONTINUE":
+	case words[0] == "+CONTINUE" && !none:
 		l.node.log.Info("the primary goes on where this server is", "primary", address(l.host, l.port), "position", position)
 		if len(words) > 1 && len(words[1]) == len(noHistory) && words[1] != history {
 			f.mu.Lock()

@@ -283,6 +283,7 @@ func FuzzPrimary(f *testing.F) {
 			log:  slog.New(slog.DiscardHandler),
 			feed: newFeed(historyA, 1<<20),
 		}
+		n.feed.open()
 		client, server := net.Pipe()
 		defer client.Close()
 		l := &link{node: n, conn: client, patience: time.Minute}

@@ -231,7 +231,7 @@ func replConf(c *engine.Context) error {
 				wishes.WithoutKeys = true
 			}
 		case resp.WordIs(option, "VERSION"):
-			wishes.Version = string(value)
+			// All versions are served alike.
 		default:
 			return resp.Error("ERR Unrecognized REPLCONF option: " + shownWord(string(option)))
 		}
