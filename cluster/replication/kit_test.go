@@ -79,6 +79,21 @@ func (h *toyHost) Apply(unit []Effect, settled func()) error {
 	return h.fail
 }
 
+func (h *toyHost) isReplica() (yes bool) {
+	h.set(func() { yes = h.replica })
+	return yes
+}
+
+func (h *toyHost) file() (b []byte) {
+	h.set(func() { b = h.loaded })
+	return b
+}
+
+func (h *toyHost) isRecorded() (yes bool) {
+	h.set(func() { yes = h.recorded })
+	return yes
+}
+
 func (h *toyHost) list() (all []string) {
 	h.set(func() { all = append(all, h.done...) })
 	return all

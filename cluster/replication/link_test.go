@@ -157,15 +157,14 @@ func TestFollow(t *testing.T) {
 			<-over
 			<-ready
 			soon(t, "the link is up", func() bool { return n.State().Link == "connected" })
-			if !bytes.Equal(h.loaded, file) || n.State().History != historyA || n.State().Position != 1000 {
-				t.Fatalf("step %d: %d bytes were loaded, up to %d", step, len(h.loaded), n.State().Position)
+			if !bytes.Equal(h.file(), file) || n.State().History != historyA || n.State().Position != 1000 {
+				t.Fatalf("step %d: %d bytes were loaded, up to %d", step, len(h.file()), n.State().Position)
 			}
 			// The stream comes on the connection that is there.
 			n.feed.mu.Lock()
 			c := n.feed.tail()
 			n.feed.mu.Unlock()
-			l := n.link
-			feedIn(t, l, stream, step)
+			feedIn(t, theLink(n), stream, step)
 			soon(t, "all is done", func() bool { return n.State().Position == int64(1000+done) })
 			if got := h.list(); !slices.Equal(got, want) {
 				t.Errorf("step %d: done %q, want %q", step, got, want)
@@ -184,11 +183,24 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// theLink is the node's link.
+func theLink(n *Node) *link {
+	l := make(chan *link)
+	n.post(func() { l <- n.link })
+	return <-l
+}
+
+// close cuts the connection.
+func (l *link) close() {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.conn.Close()
+}
+
 // feedIn lets a link that waits for its primary read bytes, in pieces, as follow does.
 func feedIn(t *testing.T, l *link, b []byte, step int) {
 	t.Helper()
-	l.conn.Close() // ends its own reading
-	l.stop()
+	l.stop() // it reads by itself no more
 	client, server := net.Pipe()
 	next := &link{node: l.node, host: l.host, port: l.port, conn: client, patience: time.Minute, database: l.database}
 	next.applied.Store(l.node.feed.end())
@@ -231,9 +243,7 @@ func TestContinue(t *testing.T) {
 	cut := func() {
 		t.Helper()
 		soon(t, "the link is up", func() bool { return n.State().Link == "connected" })
-		n.link.writing.Lock()
-		n.link.conn.Close()
-		n.link.writing.Unlock()
+		theLink(n).close()
 	}
 	cut()
 	if args := <-asked; args[1] != historyA || args[2] != "11" {
@@ -259,7 +269,7 @@ func TestContinue(t *testing.T) {
 	if s := n.State(); s.OldHistory != historyB || s.History == historyB || s.Position != 10 {
 		t.Errorf("on its own it has %s and %s", s.History, s.OldHistory)
 	}
-	if !h.recorded || h.stale || h.replica {
+	if !h.isRecorded() || h.isReplica() {
 		t.Error("it is not a primary")
 	}
 }

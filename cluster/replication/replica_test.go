@@ -71,7 +71,7 @@ func TestServe(t *testing.T) {
 			tool.pump()
 			return n.Reached(-1) == 2 && tool.ended
 		})
-		if !h.recorded || !n.feed.on.Load() {
+		if !h.isRecorded() || !n.feed.on.Load() {
 			t.Error("nobody records what happens")
 		}
 		modern.replica.Acknowledged(0)
@@ -129,7 +129,7 @@ func TestSnapshotOnly(t *testing.T) {
 		defer l.mu.Unlock()
 		return l.ended
 	})
-	if h.recorded || n.feed.on.Load() || n.State().Backlog {
+	if h.isRecorded() || n.feed.on.Load() || n.State().Backlog {
 		t.Error("what happens is recorded for nobody")
 	}
 }
@@ -210,11 +210,6 @@ func TestServeWithoutLink(t *testing.T) {
 	}
 }
 
-func (h *toyHost) isReplica() (yes bool) {
-	h.set(func() { yes = h.replica })
-	return yes
-}
-
 // The backlog goes when there were no replicas for long, and with it the history.
 func TestBacklogTTL(t *testing.T) {
 	n, h := newToyNode(t, toySettings{"repl-backlog-ttl": 1})
@@ -226,7 +221,7 @@ func TestBacklogTTL(t *testing.T) {
 	history := n.State().History
 	l.replica.Gone()
 	soon(t, "the backlog is gone", func() bool { return !n.State().Backlog })
-	if n.State().History == history || h.recorded || n.feed.on.Load() {
+	if n.State().History == history || h.isRecorded() || n.feed.on.Load() {
 		t.Error("the history goes on without a backlog")
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -133,6 +134,10 @@ func TestFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Kill(a.PID, syscall.SIGCONT)
+	eventually(t, "it has stopped", func() bool {
+		status, err := os.ReadFile("/proc/" + strconv.Itoa(a.PID) + "/status")
+		return err != nil || strings.Contains(string(status), "State:\tT")
+	})
 	b.do(t, "SET", "k", "w")
 	if reply := b.do(t, "FAILOVER", "TIMEOUT", "300"); reply != "OK" {
 		t.Fatal(reply)
