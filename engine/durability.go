@@ -94,16 +94,26 @@ func (e *Engine) SavesAtEnd() bool {
 	return e.Params.String("save") != "" || e.Params.Bool("snapshot_enabled") && !e.Params.Bool("appendonly")
 }
 
-// RefuseWrites makes every command that may change something fail, and keeps what
-// expires in its place, until err is nil. It is called by one goroutine.
-func (e *Engine) RefuseWrites(err error) {
-	if err == nil {
+// ErrSnapshotsFail is what writes are answered while no snapshot can be taken and nothing
+// else keeps the data.
+const ErrSnapshotsFail resp.Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
+	"Commands that may modify the data set are disabled, because this instance is configured to report errors during writes " +
+	"if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
+
+// LogFails is what writes are answered while the log cannot be written.
+func LogFails(err error) resp.Error {
+	return resp.Error("MISCONF Errors writing to the AOF file: " + err.Error())
+}
+
+// RefuseWrites makes every command that may change something fail with an error, and keeps
+// what expires in its place, until that is empty. It is called by one goroutine.
+func (e *Engine) RefuseWrites(refusal resp.Error) {
+	if refusal == "" {
 		if e.writesRefused.Swap(nil) != nil {
 			e.Shards.ExpiryHeld.Add(-1)
 		}
 		return
 	}
-	refusal := resp.Error("MISCONF Errors writing to the AOF file: " + err.Error())
 	if e.writesRefused.Swap(&refusal) == nil {
 		e.Shards.ExpiryHeld.Add(1)
 	}

@@ -44,10 +44,10 @@ func TestPromises(t *testing.T) {
 			t.Error("what came later promises nothing")
 		}
 
-		e.RefuseWrites(errors.New("full"))
+		e.RefuseWrites(LogFails(errors.New("full")))
 		f(false, "SET a 1\r\n", "-MISCONF Errors writing to the AOF file: full\r\n")
 		f(false, "GET a\r\n", "$-1\r\n")
-		e.RefuseWrites(nil)
+		e.RefuseWrites("")
 		f(true, "SET a 1\r\n", "+OK\r\n")
 	})
 }

@@ -33,7 +33,7 @@ type Wait struct {
 // waiting is not possible, as inside MULTI, the reply is that of a time-out, unless
 // the Wait says otherwise.
 //
-// Nothing may have been changed or replied before.
+// Nothing may have been replied before, and nothing changed but what Effect has named.
 func (c *Call) Block(w Wait) error {
 	if c.wait == nil {
 		if w.Refused != nil {

@@ -176,10 +176,12 @@ func (c *Call) Execute(h Handler, start int64) (end int64) {
 		home = c.shards[0]
 	}
 	if err == errBlocked {
-		invariant.Assert(c.changes == 0, "a command waits after it had changed something")
+		invariant.Assert(c.changes == 0 || c.effects.spoken, "a command waits after it had changed something")
 		c.Reply.Buf = c.Reply.Buf[:mark]
 		c.blocked = true
-		c.dropEffects()
+		if c.effects.spoken {
+			c.settleEffects()
+		}
 		return clock.Monotonic()
 	}
 	if err != nil {

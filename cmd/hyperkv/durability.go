@@ -15,6 +15,7 @@ import (
 	"hyperkv/netio"
 	"hyperkv/persist/disk"
 	"hyperkv/persist/journal"
+	"hyperkv/resp"
 	"hyperkv/shard"
 )
 
@@ -216,12 +217,12 @@ func (d *durability) committed() {
 // failurePoll is how often it is looked whether the journal works again.
 const failurePoll = 100 * time.Millisecond
 
-// watch refuses writes while the journal cannot keep them.
+// watch refuses writes while they cannot be kept.
 func (d *durability) watch() {
 	defer close(d.done)
 	tick := time.NewTicker(failurePoll)
 	defer tick.Stop()
-	refused := false
+	refused := resp.Error("")
 	for {
 		select {
 		case <-d.changed:
@@ -229,15 +230,25 @@ func (d *durability) watch() {
 		case <-d.stop:
 			return
 		}
-		var err error
-		if j := d.journal.Load(); j != nil {
-			err = j.Failed()
-		}
-		if (err != nil) != refused {
-			refused = err != nil
-			d.engine.RefuseWrites(err)
+		if why := d.refusal(); why != refused {
+			refused = why
+			d.engine.RefuseWrites(why)
 		}
 	}
+}
+
+// refusal is why nothing may be written at present, nothing as a rule.
+func (d *durability) refusal() resp.Error {
+	if j := d.journal.Load(); j != nil {
+		if err := j.Failed(); err != nil {
+			return engine.LogFails(err)
+		}
+	}
+	e := d.engine
+	if e.SavesAtEnd() && e.Params.Bool("stop-writes-on-bgsave-error") && d.saver.state().LastError != nil {
+		return engine.ErrSnapshotsFail
+	}
+	return ""
 }
 
 // settle ends everything but the journal, while the engine still has its data: it takes the

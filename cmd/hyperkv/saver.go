@@ -172,10 +172,15 @@ func (s *saver) due(now time.Time) (engine.SnapshotReason, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	changes -= s.now.Dirty
-	if s.now.Running || changes == 0 || s.now.LastError != nil && now.Sub(s.tried) < retryAfter {
-		return 0, false
-	}
 	since := now.Sub(s.tried)
+	switch {
+	case s.now.Running || changes == 0:
+		return 0, false
+	case s.now.LastError != nil && since < retryAfter:
+		return 0, false
+	case s.now.LastError != nil && s.d.engine.SavesAtEnd(): // writes may be waiting for it
+		return engine.SnapshotSave, true
+	}
 	points := strings.Fields(params.String("save"))
 	for i := 0; i+1 < len(points); i += 2 {
 		seconds, _ := strconv.ParseInt(points[i], 10, 64)

@@ -133,17 +133,26 @@ func (p process) run(ctx context.Context, o config.Options) error {
 	return nil
 }
 
+// loadingPatience is how long systemd is asked to wait for more news while the data is
+// loaded: its own limit for a start knows nothing of how much there is.
+const loadingPatience = 30 * time.Second
+
 // wait serves until there is a reason to stop, and returns it; an error if the data could
 // not be loaded.
 func (p process) wait(ctx context.Context, srv running, log *logs) (why string, failed error) {
+	patience := time.NewTicker(loadingPatience / 3)
+	defer patience.Stop()
 	for {
 		select {
+		case <-patience.C:
+			notifySystemd(log.Logger, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=Loading the dataset", loadingPatience.Microseconds()))
 		case err := <-srv.Loaded():
+			patience.Stop()
 			if err != nil {
 				return "the data cannot be loaded", err
 			}
 			log.Info("ready")
-			notifySystemd(log.Logger, daemon.SdNotifyReady)
+			notifySystemd(log.Logger, daemon.SdNotifyReady+"\nSTATUS=Serving")
 		case s := <-p.signals:
 			if s != syscall.SIGHUP {
 				return s.String(), nil

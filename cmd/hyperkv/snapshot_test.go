@@ -242,6 +242,7 @@ func TestSnapshotsAlone(t *testing.T) {
 		t.Errorf("after SHUTDOWN: %v", got)
 	}
 	// A snapshot that cannot be written keeps the server from stopping.
+	expect(t, c, "OK", "CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
 	rewrite(t, c, 100, "f")
 	blocked := filepath.Join(dir, "snapshots")
 	if err := os.RemoveAll(blocked); err != nil {
@@ -258,11 +259,44 @@ func TestSnapshotsAlone(t *testing.T) {
 	end(t, s, c, "SHUTDOWN", "SAVE", "FORCE")
 }
 
-// end stops a server with a command, which gets no reply.
+// While only snapshots keep the data and none can be written, writes are refused and reads
+// served; when one can, writes are accepted again.
+func TestFailedSnapshots(t *testing.T) {
+	dir := t.TempDir()
+	s := startDurable(t, dir, "no", 2, "--disable-aof")
+	c := dial(t, s.Network, s.Addr)
+	rewrite(t, c, 10, "a")
+	blocked := filepath.Join(dir, "snapshots")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c, "(error) ERR", "SAVE")
+	refused := func() bool {
+		return strings.HasPrefix(ask(t, c, "SET", "a", "b"), "(error) MISCONF Redis is configured to save RDB snapshots")
+	}
+	eventually(t, "writes are refused", refused)
+	expect(t, c, `"a"`, "GET", "key:1")
+	expect(t, c, "OK", "CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+	eventually(t, "writes are accepted by the setting", func() bool { return !refused() })
+	expect(t, c, "OK", "CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
+	eventually(t, "writes are refused again", refused)
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "writes are accepted", func() bool { return !refused() })
+	if n := len(files(t, dir, "snapshots/*.json")); n != 1 {
+		t.Errorf("%d snapshots", n)
+	}
+}
+
+// end stops a server with a command, which gets no reply, and waits for its process.
 func end(t testing.TB, s *testkit.Server, c *testkit.Conn, command ...string) {
 	t.Helper()
 	if v, err := c.Do(command...); err == nil {
 		t.Fatalf("%q: %v", command, v)
+	}
+	if s == nil {
+		return
 	}
 	if _, err := s.Wait(10 * time.Second); err != nil {
 		t.Fatal(err)

@@ -115,7 +115,7 @@ func snapshotEpisode(t *testing.T, seed uint64, shards int) (behind int) {
 				cut = len(l.record.units)
 				l.record.mu.Unlock()
 			},
-			Pause: func(time.Duration) { <-next },
+			Pause: func() { <-next },
 		}, &taken)
 		over <- err
 	}

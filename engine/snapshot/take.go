@@ -3,13 +3,11 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"time"
 
 	"hyperkv/engine"
 	"hyperkv/engine/values"
-	"hyperkv/internal/clock"
 	"hyperkv/internal/rdb"
 	"hyperkv/shard"
 	"hyperkv/shard/keyspace"
@@ -36,9 +34,9 @@ type Options struct {
 	// AtCut is called at the moment of the cut, under the turns of all shards.
 	AtCut func(c *shard.Call)
 	// Slice is how long a slice may hold a shard's turn; 0 for the default. Pause is called
-	// between two slices, with how long the first has taken; nil for one that gives way.
+	// between two slices of a shard; nil for one that gives way to clients.
 	Slice time.Duration
-	Pause func(took time.Duration)
+	Pause func()
 	// Large is from how many elements on a collection is taken over several slices; 0 for
 	// the default.
 	Large int
@@ -52,7 +50,7 @@ var ErrTooFar = errors.New("the snapshot fell too far behind what changed")
 const (
 	// blockBytes is how long a block becomes before it is handed on; a single key may
 	// make it longer.
-	blockBytes = 256 << 10
+	blockBytes = 64 << 10
 	// behindBytesMax bounds what a shard has taken and the Sink has not.
 	behindBytesMax = 256 << 20
 	// sliceDefault is how long one slice may hold a shard's turn.
@@ -70,9 +68,7 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 	if o.Slice == 0 {
 		o.Slice = sliceDefault
 	}
-	if o.Pause == nil {
-		o.Pause = pause
-	}
+	pace := &pace{calls: e.Calls}
 	e.Cutting.Lock()
 	defer e.Cutting.Unlock()
 	shards := e.Shards.Shards
@@ -101,7 +97,7 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			if errs[i] = t.run(ctx, &o, sink); errs[i] != nil {
+			if errs[i] = t.run(ctx, &o, pace, sink); errs[i] != nil {
 				stop()
 			}
 		}()
@@ -193,11 +189,11 @@ func (t *taker) add(b Block) {
 }
 
 // run takes slice after slice, and stores what was taken in between.
-func (t *taker) run(ctx context.Context, o *Options, sink Sink) (err error) {
+func (t *taker) run(ctx context.Context, o *Options, p *pace, sink Sink) (err error) {
 	var spare []Block
 	for more := true; more; {
 		var blocks []Block
-		start := clock.Monotonic()
+		start := p.begin()
 		t.shard.Do(func() {
 			if err != nil || ctx.Err() != nil {
 				t.shard.AbandonCut()
@@ -210,7 +206,6 @@ func (t *taker) run(ctx context.Context, o *Options, sink Sink) (err error) {
 				err = ErrTooFar
 			}
 		})
-		took := clock.Monotonic() - start
 		for i := range blocks {
 			if err == nil {
 				err = sink.Write(t.shard.Index, blocks[i])
@@ -219,8 +214,9 @@ func (t *taker) run(ctx context.Context, o *Options, sink Sink) (err error) {
 			blocks[i] = Block{}
 		}
 		spare = blocks
-		if more {
-			o.Pause(time.Duration(took))
+		p.end(start)
+		if more && o.Pause != nil {
+			o.Pause()
 		}
 	}
 	if err == nil {
@@ -228,6 +224,3 @@ func (t *taker) run(ctx context.Context, o *Options, sink Sink) (err error) {
 	}
 	return err
 }
-
-// pause gives way to clients after a slice that has taken so long.
-func pause(time.Duration) { runtime.Gosched() }

@@ -324,14 +324,12 @@ func xreadgroup(c *shard.Call) error {
 // fresh tells whether new entries are asked for, and not what is pending.
 func (r *reading) fresh(i int) bool { return *r.from(i) == object.MaxStreamID }
 
-// see notes that the consumer, in the groups where it is one, was seen waiting.
+// see notes that the consumer was seen waiting, and makes it one of the groups.
 func (r *reading) see(c *shard.Call) {
 	for i := range r.streams {
 		s, _, _ := openForWrite(c, r.key(c, i))
 		g, _ := s.Group(r.group)
-		if consumer, found := g.Consumer(r.consumer); found {
-			consumer.SetSeen(c.Clock)
-		}
+		consumerFor(c, r.key(c, i), &g, r.consumer)
 	}
 }
 

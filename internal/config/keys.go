@@ -169,6 +169,8 @@ func ownKeys() []Key {
 			Meaning: "Compress snapshots, with zstd at its fastest level."},
 		{Name: "save", Section: secPersist, Redis: "save", syntax: savePoints{},
 			Meaning: "More reasons for a snapshot, in Redis' form: pairs of seconds and changes. With any of them, or without a log, one is also written when the server stops."},
+		{Name: "stop_writes_on_bgsave_error", Section: secPersist, Redis: "stop-writes-on-bgsave-error", Default: "yes", syntax: yesNo{},
+			Meaning: "Refuse writes after a snapshot has failed, until one succeeds, where only snapshots keep the data: without a log, or with `save`."},
 		{Name: "auto_aof_rewrite_percentage", Section: secPersist, Redis: "auto-aof-rewrite-percentage", Default: "100", syntax: integer{max: math.MaxInt32},
 			Meaning: "Growth of the log since the last snapshot, in percent of that snapshot, that begins the next. 0 for never."},
 		{Name: "auto_aof_rewrite_min_size", Section: secPersist, Redis: "auto-aof-rewrite-min-size", Default: "64mb", syntax: size{max: math.MaxInt64},

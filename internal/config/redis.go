@@ -156,7 +156,6 @@ func redisKeys() []Key {
 	num("rdb-key-save-delay", "0", minInt, maxInt, "Pause after each saved key, for Redis' own tests.", hidden)
 	num("key-load-delay", "0", minInt, maxInt, "Pause after each loaded key, for Redis' own tests.", hidden)
 	num("loading-process-events-interval-bytes", "2097152", 1024, maxInt, "Bytes loaded before clients are served again.", hidden)
-	flag("stop-writes-on-bgsave-error", "yes", "Refuse writes after a failed snapshot.")
 	oneOf("sanitize-dump-payload", "no", []string{"no", "yes", "clients"}, "Check payloads of RESTORE thoroughly.")
 	checked("appendfilename", "appendonly.aof", baseName("appendfilename", "filename"), "Name of Redis' log files.", immutable)
 	checked("appenddirname", "appendonlydir", baseName("appenddirname", "dirname"), "Directory of Redis' log files.", immutable)
