@@ -48,6 +48,9 @@ func (s *Session) pump() {
 	}
 	for sent := 0; ; {
 		if s.waiting() >= sourceAheadBytes {
+			if s.checkOutput(time.Now().UnixMilli()); s.closing {
+				return
+			}
 			s.out.NotifyDrained(sourceAheadBytes/2, s.pumpDrained)
 			return
 		}

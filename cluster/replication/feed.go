@@ -162,6 +162,9 @@ func (f *Feed) grow(room int) {
 	f.last.next = b
 	f.last = b
 	f.trim()
+	for _, r := range f.readers {
+		r.link.Wake() // also those that do not read: they may have come to their limit
+	}
 }
 
 func (f *Feed) trim() {

@@ -87,7 +87,10 @@ func TestReplicaLoading(t *testing.T) {
 	replica.do(t, "SET", "before", "yes")
 	replica.follow(t, primary.Addr)
 	before, loading := false, false
-	for replica.info(t, "master_link_status") != "up" {
+	for deadline := time.Now().Add(30 * time.Second); replica.info(t, "master_link_status") != "up"; {
+		if time.Now().After(deadline) {
+			t.Fatal("the link does not come up")
+		}
 		switch reply := replica.do(t, "GET", "before"); {
 		case reply == "yes":
 			before = true
