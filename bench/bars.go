@@ -31,6 +31,11 @@ const (
 	slowestFillMax  = 10_000.0
 	startupMax      = 100.0
 	msetCPURatioMax = 0.8
+
+	snapshotP999Max   = 2.0 // times that without a snapshot
+	snapshotGrowthMax = 0.10
+	loadRatioMin      = 1.5
+	replayRatioMin    = 2.0
 )
 
 var speedBars = []struct {
@@ -65,6 +70,7 @@ func judge(r *Comparison) []Bar {
 	bars = append(bars, judgeCollections(r.Collections, subject)...)
 	bars = append(bars, judgeDeletion(r.Deletion, subject)...)
 	bars = append(bars, judgeMemory(r.Memory, subject)...)
+	bars = append(bars, judgeDurability(r.Durability, subject)...)
 	bars = append(bars, judgeFill(r.Fill, subject)...)
 	return append(bars, judgeStartup(r.Startup, subject))
 }
@@ -204,6 +210,73 @@ func judgeStartup(figures []StartupFigure, subject string) Bar {
 			b.Measured = fmt.Sprintf("%.1f ms", f.Millis)
 			b.Verdict = verdict(f.Millis <= startupMax)
 		}
+	}
+	return b
+}
+
+// judgeDurability holds the log, snapshots and starts against their bars.
+func judgeDurability(d *Durability, subject string) (bars []Bar) {
+	if d == nil {
+		return nil
+	}
+	for _, c := range logCases {
+		for _, row := range d.Log {
+			if row.Name == c.name {
+				bars = append(bars, c.judge(row, subject))
+			}
+		}
+	}
+	if own, peer := d.snapshot(subject), d.snapshot(reference); own != nil {
+		bars = append(bars, judgeSnapshot(d, own, peer)...)
+	}
+	if own, peer := d.recovery(subject), d.recovery(reference); own != nil {
+		other := 0.0
+		if peer != nil && peer != own {
+			other = peer.Rate
+		}
+		bars = append(bars, atLeast(fmt.Sprintf("log of %s SETs: repeating it at the start", count(float64(d.Keys))),
+			replayRatioMin, own.Rate, other, "operations/s"))
+	}
+	return bars
+}
+
+func judgeSnapshot(d *Durability, own, peer *SnapshotFigure) []Bar {
+	if peer == own {
+		peer = nil
+	}
+	name := fmt.Sprintf("snapshots of %s keys: ", count(float64(d.Keys)))
+	wait := Bar{
+		Measure: name + "p99.9 of GET meanwhile", Target: fmt.Sprintf("≤ %.0f × that without", snapshotP999Max),
+		Measured: fmt.Sprintf("%s, %.3f ms (without: %.3f ms)", ratio(own.Beside, own.Quiet), own.Beside/1000, own.Quiet/1000),
+		Verdict:  verdict(own.Beside <= snapshotP999Max*own.Quiet),
+	}
+	memory := Bar{Measure: name + "memory meanwhile", Target: fmt.Sprintf("≤ %+.0f %%", snapshotGrowthMax*100), Measured: "–", Verdict: NotMeasured}
+	if own.weighed() {
+		memory.Measured, memory.Verdict = signedPercent(own.Growth), verdict(own.Growth <= snapshotGrowthMax)
+	}
+	size := Bar{Measure: name + "size", Target: "≤ Redis", Measured: thousands(own.Bytes) + " bytes", Verdict: NotMeasured}
+	plain := Bar{Measure: name + "size without compression", Target: "≤ Redis", Measured: thousands(own.Plain) + " bytes", Verdict: NotMeasured}
+	other := 0.0
+	if peer != nil {
+		other = peer.Load
+		wait.Measured += fmt.Sprintf("; Redis %.3f ms (%.3f ms)", peer.Beside/1000, peer.Quiet/1000)
+		if peer.weighed() {
+			memory.Measured += fmt.Sprintf(" (Redis %s)", signedPercent(peer.Growth))
+		}
+		size.Measured += fmt.Sprintf(" (Redis %s)", thousands(peer.Bytes))
+		size.Verdict = verdict(own.Bytes <= peer.Bytes)
+		plain.Measured += fmt.Sprintf(" (Redis %s)", thousands(peer.Plain))
+		plain.Verdict = verdict(own.Plain <= peer.Plain)
+	}
+	return []Bar{wait, memory, atLeast(name+"loading at the start", loadRatioMin, own.Load, other, "keys/s"), size, plain}
+}
+
+// atLeast is a bar on a rate; without a peer's it is not measured.
+func atLeast(measure string, factor, own, peer float64, unit string) Bar {
+	b := Bar{Measure: measure, Target: fmt.Sprintf("≥ %.1f × Redis", factor), Measured: thousands(own) + " " + unit, Verdict: NotMeasured}
+	if peer > 0 {
+		b.Measured = fmt.Sprintf("%.2f × (%s %s)", own/peer, thousands(own), unit)
+		b.Verdict = verdict(own >= factor*peer)
 	}
 	return b
 }

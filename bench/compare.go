@@ -20,12 +20,13 @@ const (
 	SectionCollections Section = "collections"
 	SectionDeletion    Section = "deletion"
 	SectionMemory      Section = "memory"
+	SectionDurability  Section = "durability"
 	SectionStartup     Section = "startup"
 	SectionFill        Section = "fill"
 )
 
 // Sections lists all of them in the order they run.
-var Sections = []Section{SectionSpeed, SectionTool, SectionShards, SectionCollections, SectionDeletion, SectionMemory, SectionStartup, SectionFill}
+var Sections = []Section{SectionSpeed, SectionTool, SectionShards, SectionCollections, SectionDeletion, SectionMemory, SectionDurability, SectionStartup, SectionFill}
 
 // Plan says what a comparison does.
 type Plan struct {
@@ -39,6 +40,10 @@ type Plan struct {
 	Threads     int
 	Keys        uint64
 	BigKeys     uint64 // the fill section; 0 leaves it out
+	// SnapshotKeys is how many keys the durability section keeps and loads; 0 leaves that out.
+	SnapshotKeys uint64
+	// Dir is where the servers' directories are made; empty is os.TempDir.
+	Dir string
 	// Tool is redis-benchmark's executable; empty leaves its section out.
 	Tool string
 	// Progress is told what is happening; nil is silent.
@@ -48,6 +53,8 @@ type Plan struct {
 	// still moving, buffers of closed connections) before it is weighed.
 	settle time.Duration
 	starts int // per server, to learn its start-up time
+	// crashBytes is how much log there is when a server is killed.
+	crashBytes int64
 }
 
 func (p Plan) withDefaults() Plan {
@@ -77,6 +84,16 @@ func (p Plan) withDefaults() Plan {
 	}
 	if p.starts == 0 {
 		p.starts = 9
+	}
+	if p.crashBytes == 0 {
+		p.crashBytes = crashLogBytes
+	}
+	if p.Dir != "" {
+		p.Subject.Dir = p.Dir
+		p.Peers = slices.Clone(p.Peers)
+		for i := range p.Peers {
+			p.Peers[i].Dir = p.Dir
+		}
 	}
 	if p.Progress == nil {
 		p.Progress = func(string, ...any) {}
@@ -113,10 +130,20 @@ type Comparison struct {
 	Collections []SpeedCase      `json:"collections,omitempty"`
 	Deletion    []DeletionFigure `json:"deletion,omitempty"`
 	Memory      []MemoryRow      `json:"memory,omitempty"`
+	Durability  *Durability      `json:"durability,omitempty"`
 	Startup     []StartupFigure  `json:"startup,omitempty"`
 	Fill        []FillFigure     `json:"fill,omitempty"`
 	Bars        []Bar            `json:"bars"`
 	Notes       []string         `json:"notes,omitempty"`
+}
+
+// speedCases are all cases whose figure is a speed.
+func (c *Comparison) speedCases() [][]SpeedCase {
+	all := [][]SpeedCase{c.Speed, c.Shards, c.Collections}
+	if c.Durability != nil {
+		all = append(all, c.Durability.Log)
+	}
+	return all
 }
 
 // Settings are the parameters of a comparison.
@@ -130,6 +157,7 @@ type Settings struct {
 	KeyBytes      int     `json:"key_bytes"`
 	ValueBytes    int     `json:"value_bytes"`
 	BigKeys       uint64  `json:"big_keys"`
+	SnapshotKeys  uint64  `json:"snapshot_keys"`
 }
 
 // ServerInfo names a server of the comparison.
@@ -156,7 +184,7 @@ func Compare(ctx context.Context, plan Plan) (*Comparison, error) {
 		Settings: Settings{
 			Rounds: plan.Rounds, SecondsPerRun: plan.Duration.Seconds(), WarmupSeconds: plan.Warmup.Seconds(),
 			Connections: plan.Connections, Threads: plan.Threads, Keys: plan.Keys,
-			KeyBytes: compareKeyBytes, ValueBytes: compareValueBytes, BigKeys: plan.BigKeys,
+			KeyBytes: compareKeyBytes, ValueBytes: compareValueBytes, BigKeys: plan.BigKeys, SnapshotKeys: plan.SnapshotKeys,
 		},
 	}
 	servers, err := identify(ctx, plan.servers())
@@ -182,6 +210,8 @@ func Compare(ctx context.Context, plan Plan) (*Comparison, error) {
 			err = compareDeletion(ctx, plan, r)
 		case SectionMemory:
 			err = compareMemory(ctx, plan, r)
+		case SectionDurability:
+			err = compareDurability(ctx, plan, r)
 		case SectionStartup:
 			err = compareStartup(ctx, plan, r)
 		case SectionFill:
@@ -412,13 +442,7 @@ func (s snapshot) foreign(to snapshot) float64 {
 
 // reduce takes the medians of the rounds.
 func (f *SpeedFigure) reduce() {
-	of := func(get func(Result) float64) float64 {
-		values := make([]float64, len(f.Rounds))
-		for i, r := range f.Rounds {
-			values[i] = get(r)
-		}
-		return median(values)
-	}
+	of := func(get func(Result) float64) float64 { return medianOf(f.Rounds, get) }
 	f.Rate = of(func(r Result) float64 { return r.Rate })
 	f.ServerMicros = of(func(r Result) float64 { return r.ServerMicros })
 	f.P50 = of(func(r Result) float64 { return r.Latency.P50 })
@@ -430,6 +454,15 @@ func (f *SpeedFigure) reduce() {
 		f.Foreign = max(f.Foreign, r.Foreign)
 	}
 	f.Saturated = of(func(r Result) float64 { return r.Generator.Wanted }) >= saturation
+}
+
+// medianOf is the median of a figure of the rounds.
+func medianOf[R any](rounds []R, get func(R) float64) float64 {
+	values := make([]float64, len(rounds))
+	for i, r := range rounds {
+		values[i] = get(r)
+	}
+	return median(values)
 }
 
 // median returns the middle value, or the mean of the two middle ones.

@@ -19,10 +19,12 @@ type collectionCase struct {
 	connections int
 	// setup are commands sent once before, each as often as its number says.
 	setup []setupStep
-	// speedMin and cpuMax are the bars, as ratios to Redis; reaching one is
-	// enough, and 0 is no bar.
-	speedMin, cpuMax float64
+	either
 }
+
+// either is a bar on speed and one on CPU, as ratios to Redis; reaching one is enough,
+// and 0 is no bar.
+type either struct{ speedMin, cpuMax float64 }
 
 // setupStep sends a command template so often, over the keyspace in order.
 type setupStep struct {
@@ -40,13 +42,13 @@ func collectionCases(keys uint64) []collectionCase {
 	pops, operand := int64(keys), max(int64(keys)/10, 1)
 	changes := func(name, command string, setup ...setupStep) collectionCase {
 		return collectionCase{name: name + ", pipeline 16", command: command, pipeline: 16, requests: pops,
-			setup: setup, speedMin: 1.4, cpuMax: 0.7}
+			setup: setup, either: either{1.4, 0.7}}
 	}
 	reads := func(name, command string, setup ...setupStep) collectionCase {
-		return collectionCase{name: name + ", pipeline 1", command: command, pipeline: 1, setup: setup, cpuMax: 0.9}
+		return collectionCase{name: name + ", pipeline 1", command: command, pipeline: 1, setup: setup, either: either{cpuMax: 0.9}}
 	}
 	whole := func(name, command string, setup ...setupStep) collectionCase {
-		return collectionCase{name: name, command: command, pipeline: 1, connections: 1, requests: min(pops, 60), setup: setup, speedMin: 1}
+		return collectionCase{name: name, command: command, pipeline: 1, connections: 1, requests: min(pops, 60), setup: setup, either: either{speedMin: 1}}
 	}
 	flush := setupStep{"FLUSHALL", 1}
 	return []collectionCase{
@@ -64,9 +66,9 @@ func collectionCases(keys uint64) []collectionCase {
 		reads("ZRANGE of 100", "ZRANGE zset 0 99", flush, setupStep{"ZADD zset __int__ __key__", collectionRows}),
 		reads("SMEMBERS of 100", "SMEMBERS set", flush, setupStep{"SADD set __key__", 100}),
 		{name: "XADD, pipeline 16", command: "XADD stream * field __data__", pipeline: 16, requests: pops,
-			setup: []setupStep{flush, {"XGROUP CREATE stream group 0 MKSTREAM", 1}}, cpuMax: 0.7},
+			setup: []setupStep{flush, {"XGROUP CREATE stream group 0 MKSTREAM", 1}}, either: either{cpuMax: 0.7}},
 		{name: "XREADGROUP, pipeline 16", command: "XREADGROUP GROUP group reader COUNT 1 STREAMS stream >", pipeline: 16,
-			requests: max(pops/2, 1), cpuMax: 0.7},
+			requests: max(pops/2, 1), either: either{cpuMax: 0.7}},
 		whole("SINTER of two sets of 100,000", "SINTER left right", flush,
 			setupStep{"SADD left __key__", operand}, setupStep{"SADD right __key__", operand}),
 		whole("ZUNIONSTORE of two sorted sets of 100,000", "ZUNIONSTORE out 2 left right", flush,
@@ -158,30 +160,34 @@ func (plan Plan) prepare(ctx context.Context, p *process, step setupStep) error 
 func judgeCollections(rows []SpeedCase, subject string) (bars []Bar) {
 	for _, c := range collectionCases(1_000_000) {
 		for _, row := range rows {
-			if row.Name != c.name {
-				continue
+			if row.Name == c.name {
+				bars = append(bars, c.judge(row, subject))
 			}
-			b := Bar{Measure: c.name, Target: c.target(), Measured: "–", Verdict: NotMeasured}
-			own, peer := row.figure(subject), row.figure(reference)
-			if own != nil && peer != nil && own != peer && peer.Rate > 0 && peer.ServerMicros > 0 {
-				speed, cpu := own.Rate/peer.Rate, own.ServerMicros/peer.ServerMicros
-				b.Measured = fmt.Sprintf("%.2f × speed, %.2f × CPU", speed, cpu)
-				b.Verdict = verdict(c.speedMin > 0 && speed >= c.speedMin || c.cpuMax > 0 && cpu <= c.cpuMax)
-			}
-			bars = append(bars, b)
 		}
 	}
 	return bars
 }
 
-// target is the bar in words.
-func (c collectionCase) target() string {
-	var words []string
-	if c.speedMin > 0 {
-		words = append(words, "≥ "+strconv.FormatFloat(c.speedMin, 'f', 1, 64)+" × Redis' speed")
+// judge holds a row against the bars.
+func (e either) judge(row SpeedCase, subject string) Bar {
+	b := Bar{Measure: row.Name, Target: e.target(), Measured: "–", Verdict: NotMeasured}
+	own, peer := row.figure(subject), row.figure(reference)
+	if own != nil && peer != nil && own != peer && peer.Rate > 0 && peer.ServerMicros > 0 {
+		speed, cpu := own.Rate/peer.Rate, own.ServerMicros/peer.ServerMicros
+		b.Measured = fmt.Sprintf("%.2f × speed, %.2f × CPU", speed, cpu)
+		b.Verdict = verdict(e.speedMin > 0 && speed >= e.speedMin || e.cpuMax > 0 && cpu <= e.cpuMax)
 	}
-	if c.cpuMax > 0 {
-		words = append(words, "≤ "+strconv.FormatFloat(c.cpuMax, 'f', 1, 64)+" × its CPU per operation")
+	return b
+}
+
+// target is the bar in words.
+func (e either) target() string {
+	var words []string
+	if e.speedMin > 0 {
+		words = append(words, "≥ "+strconv.FormatFloat(e.speedMin, 'f', 1, 64)+" × Redis' speed")
+	}
+	if e.cpuMax > 0 {
+		words = append(words, "≤ "+strconv.FormatFloat(e.cpuMax, 'f', 1, 64)+" × its CPU per operation")
 	}
 	return strings.Join(words, " or ")
 }

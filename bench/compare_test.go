@@ -240,6 +240,18 @@ func TestBars(t *testing.T) {
 			{Name: "entry of one stream", Items: 1_000_000, Figures: []MemoryFigure{
 				{Server: "HyperKV", Supported: true, Overhead: 3}, {Server: "Redis", Supported: true, Overhead: 4}}},
 		},
+		Durability: &Durability{
+			Keys: 5_000_000,
+			Log: []SpeedCase{
+				{Name: logCases[0].name, Figures: figures(1000, 0.7, 1000, 1, false)},
+				{Name: logCases[1].name, Figures: figures(1490, 0.1, 1000, 1, false)},
+			},
+			Snapshots: []SnapshotFigure{
+				{Server: "HyperKV", Beside: 2_000, Quiet: 1_000, Growth: 0.11, Bytes: 200e6, Plain: 250e6, Load: 3e6, Rounds: []SnapshotRound{{Before: 100, Peak: 111}}},
+				{Server: "Redis", Beside: 3_000, Quiet: 500, Growth: 0.2, Bytes: 240e6, Plain: 240e6, Load: 2e6, Rounds: []SnapshotRound{{}}},
+			},
+			Recovery: []RecoveryFigure{{Server: "HyperKV", Rate: 1.9e6}, {Server: "Redis", Rate: 1e6}},
+		},
 		Startup: []StartupFigure{{Server: "HyperKV", Millis: 101}},
 		Fill: []FillFigure{{Server: "HyperKV", Keys: 10_000_000, Fill: Result{Latency: Latency{Max: 12_000}}, Rewrite: Result{Latency: Latency{Max: 15_000}},
 			Collector: &Collector{CPUShare: 0.03, ObjectsEmpty: 1000, ObjectsFull: 1200}}},
@@ -271,12 +283,40 @@ deleting a list of 5 M: slowest reply to others: 6.0 ms (without: 5.9 ms): fail
 memory over payload, 1 M × string, 32-byte value: 20.0 bytes: pass
 memory over payload, 1 M × member in sorted sets of 20: 1.6 bytes (Redis 1.4): fail
 memory over payload, 1 M × entry of one stream: 3.0 bytes (Redis 4.0): pass
+SET, fsync everysec, pipeline 16: 1.00 × speed, 0.70 × CPU: pass
+SET, fsync always, pipeline 1: 1.49 × speed, 0.10 × CPU: fail
+snapshots of 5 M keys: p99.9 of GET meanwhile: 2.00 ×, 2.000 ms (without: 1.000 ms); Redis 3.000 ms (0.500 ms): pass
+snapshots of 5 M keys: memory meanwhile: +11.0 %: fail
+snapshots of 5 M keys: loading at the start: 1.50 × (3,000,000 keys/s): pass
+snapshots of 5 M keys: size: 200,000,000 bytes (Redis 240,000,000): pass
+snapshots of 5 M keys: size without compression: 250,000,000 bytes (Redis 240,000,000): fail
+log of 5 M SETs: repeating it at the start: 1.90 × (1,900,000 operations/s): fail
 10 M keys under mixed load: GC share of CPU: 3.00 %: fail
 10 M keys: heap objects: 1.2 K, empty 1 K: pass
 filling 10 M keys: slowest reply: 12.0 ms (writing the same keys again, without growth: 15.0 ms): pass
 start to first PING, empty data directory: 101.0 ms: fail`
 	if text := strings.Join(got, "\n"); text != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
+	}
+}
+
+// Without a peer, or what the system tells of memory, nothing is passed and nothing failed.
+func TestBarsOfDurabilityAlone(t *testing.T) {
+	d := &Durability{
+		Keys:      1000,
+		Log:       []SpeedCase{{Name: logCases[0].name, Figures: []SpeedFigure{{Server: "Redis", Rate: 1, ServerMicros: 1}}}},
+		Snapshots: []SnapshotFigure{{Server: "Redis", Beside: 3, Quiet: 1, Bytes: 1, Plain: 1, Load: 1, Rounds: []SnapshotRound{{}}}},
+		Recovery:  []RecoveryFigure{{Server: "Redis", Rate: 1}},
+	}
+	got := ""
+	for _, b := range judgeDurability(d, "Redis") {
+		got += string(b.Verdict) + "; "
+	}
+	if want := "not measured; fail; " + strings.Repeat("not measured; ", 5); got != want {
+		t.Errorf("got %s want %s", got, want)
+	}
+	if bars := judgeDurability(&Durability{}, "HyperKV"); bars != nil {
+		t.Errorf("bars of nothing: %+v", bars)
 	}
 }
 

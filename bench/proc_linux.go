@@ -2,8 +2,11 @@ package bench
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,24 +57,66 @@ func processCPU(pid int) (time.Duration, error) {
 // processResident returns the resident bytes of a process. smaps_rollup is
 // exact; VmRSS, which lags by some pages per thread, stands in for it.
 func processResident(pid int) (int64, error) {
-	for _, source := range []struct{ path, field string }{
-		{fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Rss:"},
-		{fmt.Sprintf("/proc/%d/status", pid), "VmRSS:"},
-	} {
-		text, err := os.ReadFile(source.path)
-		if err != nil {
-			continue
+	if n, err := memoryField(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Rss:"); err == nil {
+		return n, nil
+	}
+	return memoryField(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:")
+}
+
+// memoryField reads one of the lines in kilobytes that /proc has.
+func memoryField(path, name string) (int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("read memory: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("read memory: %w", err)
+			}
+			return kib << 10, nil
 		}
-		for line := range strings.Lines(string(text)) {
-			if rest, ok := strings.CutPrefix(line, source.field); ok {
-				kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-				if err == nil {
-					return kib << 10, nil
-				}
+	}
+	return 0, fmt.Errorf("read memory: %s has no %s", path, name)
+}
+
+// errFamily: a process of the family came or went while it was looked at.
+var errFamily = errors.New("its processes changed")
+
+// familyResident returns the resident bytes of a process and its children. They are
+// proportional (Pss): a page that several of them still share counts once.
+func familyResident(pid int) (sum int64, err error) {
+	before := children(pid)
+	for _, member := range append([]int{pid}, before...) {
+		n, err := memoryField(fmt.Sprintf("/proc/%d/smaps_rollup", member), "Pss:")
+		if err != nil && member != pid {
+			return 0, errFamily
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	// A child that came in between would have been counted with the parent alone, or twice.
+	if !slices.Equal(before, children(pid)) {
+		return 0, errFamily
+	}
+	return sum, nil
+}
+
+// children returns the processes that any thread of a process has started.
+func children(pid int) (pids []int) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		text, _ := os.ReadFile(list)
+		for _, field := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, child)
 			}
 		}
 	}
-	return 0, fmt.Errorf("read resident bytes: not available")
+	return pids
 }
 
 // machineTimes are the machine's CPU times so far: spent in processes, and

@@ -14,10 +14,15 @@ type threadTimes struct{ cpu, queued int64 }
 
 func readThreadTimes() threadTimes { return threadTimes{} }
 
-var errNoProc = errors.New("process counters need Linux")
+var (
+	errNoProc = errors.New("process counters need Linux")
+	errFamily = errNoProc
+)
 
 func processCPU(int) (time.Duration, error) { return 0, errNoProc }
 func processResident(int) (int64, error)    { return 0, errNoProc }
+
+func familyResident(int) (int64, error) { return 0, errNoProc }
 
 type machineTimes struct{ busy, stolen time.Duration }
 

@@ -157,6 +157,9 @@ func comparisonTables(c *Comparison) []table {
 	if len(c.Memory) > 0 {
 		tables = append(tables, memoryTable(c.Memory))
 	}
+	if c.Durability != nil {
+		tables = append(tables, durabilityTables(c.Durability)...)
+	}
 	if len(c.Fill) > 0 {
 		tables = append(tables, fillTable(c.Fill))
 	}
@@ -269,7 +272,7 @@ func comparisonNotes(c *Comparison) []string {
 		notes = append(notes, fmt.Sprintf("The machine was not quiet: other processes and the hypervisor took up to %s of its cores during a run. "+
 			"Speeds and the high percentiles suffer from that; CPU per request and memory hardly do.", percent(foreign)))
 	}
-	for _, cases := range [][]SpeedCase{c.Speed, c.Shards, c.Collections} {
+	for _, cases := range c.speedCases() {
 		for _, sc := range cases {
 			for _, f := range sc.Figures {
 				if f.Saturated {
@@ -277,6 +280,9 @@ func comparisonNotes(c *Comparison) []string {
 				}
 			}
 		}
+	}
+	if c.Durability != nil {
+		notes = append(notes, snapshotNotes(c.Durability)...)
 	}
 	return notes
 }
@@ -287,7 +293,7 @@ const foreignNoted = 0.05
 // foreignShare is the largest foreign share of any speed case.
 func foreignShare(c *Comparison) float64 {
 	share := 0.0
-	for _, cases := range [][]SpeedCase{c.Speed, c.Shards, c.Collections} {
+	for _, cases := range c.speedCases() {
 		for _, sc := range cases {
 			for _, f := range sc.Figures {
 				share = max(share, f.Foreign)

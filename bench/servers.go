@@ -32,6 +32,11 @@ type Server struct {
 	Brand Brand
 	Path  string
 	Args  []string // added to the brand's own
+	// Dir is where its working directory is made; empty is os.TempDir.
+	Dir string
+
+	// logPolicy switches the log on, with this policy of syncing it; empty is no log.
+	logPolicy string
 }
 
 // ServerAt describes an executable; its file name tells the brand.
@@ -56,17 +61,28 @@ func PeersOnPath() []Server {
 	return peers
 }
 
-// arguments returns the command line: loopback only, nothing on disk, no
-// listener but the one under load. Every brand is measured without
-// persistence, so that the figures compare serving and not disks.
+// arguments returns the command line: loopback only, no listener but the one under
+// load, and nothing on disk, so that the figures compare serving and not disks. A
+// server with a log has the log alone: nothing that would make it shorter runs.
 func (s Server) arguments(port int, dir string) []string {
 	number := strconv.Itoa(port)
 	if s.Brand == HyperKV {
-		return append([]string{"serve", "--host", "127.0.0.1", "--port", number, "--data-dir", dir,
-			"--metrics-port", "0", "--disable-aof", "--disable-snapshots", "--log-level", "WARNING"}, s.Args...)
+		args := []string{"serve", "--host", "127.0.0.1", "--port", number, "--data-dir", dir,
+			"--metrics-port", "0", "--disable-snapshots", "--log-level", "WARNING"}
+		if s.logPolicy == "" {
+			args = append(args, "--disable-aof")
+		} else {
+			args = append(args, "--aof-enabled=yes", "--aof-fsync-policy", s.logPolicy)
+		}
+		return append(args, s.Args...)
 	}
-	return append([]string{"--bind", "127.0.0.1", "--port", number, "--dir", dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no"}, s.Args...)
+	args := []string{"--bind", "127.0.0.1", "--port", number, "--dir", dir, "--save", "", "--daemonize", "no"}
+	if s.logPolicy == "" {
+		args = append(args, "--appendonly", "no")
+	} else {
+		args = append(args, "--appendonly", "yes", "--appendfsync", s.logPolicy, "--auto-aof-rewrite-percentage", "0")
+	}
+	return append(args, s.Args...)
 }
 
 // process is a started server. It is ended by stop, and by the kernel should
@@ -76,8 +92,11 @@ type process struct {
 	target  Target
 	pid     int
 	dir     string
+	keep    bool // stop leaves dir behind, for the next life
 	version string
 	startup time.Duration // from exec to the first PONG
+	// startupCPU is what that took of the cores; 0 if it cannot be read.
+	startupCPU time.Duration
 	// patience is how long the process may take to end by itself.
 	patience time.Duration
 
@@ -91,14 +110,35 @@ const (
 	stopTimeout    = 10 * time.Second // then it is killed
 	controlTimeout = 2 * time.Minute  // FLUSHALL of many keys takes its time
 	startAttempts  = 3                // another process may take the free port first
+	pollMin        = 500 * time.Microsecond
 )
 
-// start runs a server on a free loopback port and waits until it answers PING.
+// start runs a server on a free loopback port, in a directory of its own that goes
+// with it, and waits until it answers PING.
 func start(ctx context.Context, s Server) (*process, error) {
+	return attempt(ctx, s, func() (*process, error) {
+		dir, err := s.newDir()
+		if err != nil {
+			return nil, err
+		}
+		return startOnce(ctx, s, dir, false, startTimeout)
+	})
+}
+
+// startIn does the same in a directory that was there before and stays, and with the
+// time that loading what is in it may take.
+func startIn(ctx context.Context, s Server, dir string, timeout time.Duration) (*process, error) {
+	return attempt(ctx, s, func() (*process, error) { return startOnce(ctx, s, dir, true, timeout) })
+}
+
+// newDir makes a directory for a server to work in.
+func (s Server) newDir() (string, error) { return os.MkdirTemp(s.Dir, "hyperkv-bench-") }
+
+func attempt(ctx context.Context, s Server, once func() (*process, error)) (*process, error) {
 	var err error
 	for range startAttempts {
 		var p *process
-		if p, err = startOnce(ctx, s); err == nil {
+		if p, err = once(); err == nil {
 			return p, nil
 		}
 		if ctx.Err() != nil {
@@ -111,20 +151,16 @@ func start(ctx context.Context, s Server) (*process, error) {
 	return nil, fmt.Errorf("start %s: %w", s.Name, err)
 }
 
-func startOnce(ctx context.Context, s Server) (_ *process, err error) {
-	dir, err := os.MkdirTemp("", "hyperkv-bench-")
-	if err != nil {
-		return nil, err
+func startOnce(ctx context.Context, s Server, dir string, keep bool, timeout time.Duration) (_ *process, err error) {
+	p := &process{
+		server: s, dir: dir, keep: keep, output: &tail{}, exited: make(chan struct{}), patience: stopTimeout,
 	}
 	port, err := freePort()
 	if err != nil {
-		os.RemoveAll(dir)
+		p.leave()
 		return nil, err
 	}
-	p := &process{
-		server: s, dir: dir, output: &tail{}, exited: make(chan struct{}), patience: stopTimeout,
-		target: Target{Network: "tcp", Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))},
-	}
+	p.target = Target{Network: "tcp", Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	p.command = exec.Command(s.Path, s.arguments(port, dir)...)
 	p.command.Dir = dir
 	// The caller's own HYPERKV_* settings are not the comparison's.
@@ -133,7 +169,7 @@ func startOnce(ctx context.Context, s Server) (_ *process, err error) {
 	dieWithParent(p.command)
 	begin := time.Now()
 	if err := launch(p.command); err != nil {
-		os.RemoveAll(dir)
+		p.leave()
 		return nil, err
 	}
 	p.pid = p.command.Process.Pid
@@ -141,32 +177,51 @@ func startOnce(ctx context.Context, s Server) (_ *process, err error) {
 		p.command.Wait()
 		close(p.exited)
 	}()
+	if err := p.greet(ctx, begin, timeout); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// greet waits for the first PONG. A server that is loading says so on the connection that
+// it has: it is asked again there, and the seldomer the longer it takes, so that asking
+// costs it next to nothing and the time is right to half a percent.
+func (p *process) greet(ctx context.Context, begin time.Time, timeout time.Duration) error {
+	var c *client
 	defer func() {
-		if err != nil {
-			p.stop()
+		if c != nil {
+			c.close()
 		}
 	}()
 	for {
-		c, err := dialClient(ctx, p.target, time.Second)
-		if err == nil {
-			_, err = c.do("PING")
-			if err == nil {
-				p.startup = time.Since(begin)
-				p.version = version(c, s.Brand)
-				c.close()
-				return p, nil
-			}
-			c.close()
+		var err error
+		if c == nil {
+			c, err = dialClient(ctx, p.target, time.Second)
 		}
+		if err == nil {
+			if _, err = c.do("PING"); err == nil {
+				p.startup = time.Since(begin)
+				p.startupCPU, _ = processCPU(p.pid)
+				p.version = version(c, p.server.Brand)
+				return nil
+			}
+			var refused replyError
+			if !errors.As(err, &refused) {
+				c.close()
+				c = nil
+			}
+		}
+		took := time.Since(begin)
 		select {
 		case <-p.exited:
-			return nil, fmt.Errorf("%w: %s", errEnded, p.output)
+			return fmt.Errorf("%w: %s", errEnded, p.output)
 		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(500 * time.Microsecond):
+			return ctx.Err()
+		case <-time.After(max(pollMin, took/200)):
 		}
-		if time.Since(begin) > startTimeout {
-			return nil, fmt.Errorf("no PONG within %v: %w", startTimeout, err)
+		if took > timeout {
+			return fmt.Errorf("no PONG within %v: %w", timeout, err)
 		}
 	}
 }
@@ -185,16 +240,21 @@ func version(c *client, brand Brand) string {
 	return ""
 }
 
-// stop ends the process by its pid and removes what it left on disk. It
-// returns when the process is gone. Calling it again does nothing.
-func (p *process) stop() {
+// stop ends the process by its pid and removes what it left on disk, unless that is
+// kept. It returns when the process is gone. Calling it again does nothing.
+func (p *process) stop() { p.end(syscall.SIGTERM) }
+
+// kill ends the process as kill -9 does.
+func (p *process) kill() { p.end(syscall.SIGKILL) }
+
+func (p *process) end(signal syscall.Signal) {
 	if p == nil || p.command == nil {
 		return
 	}
 	select {
 	case <-p.exited:
 	default:
-		p.command.Process.Signal(syscall.SIGTERM)
+		p.command.Process.Signal(signal)
 		select {
 		case <-p.exited:
 		case <-time.After(p.patience):
@@ -202,8 +262,14 @@ func (p *process) stop() {
 			<-p.exited
 		}
 	}
-	os.RemoveAll(p.dir)
+	p.leave()
 	p.command = nil
+}
+
+func (p *process) leave() {
+	if !p.keep {
+		os.RemoveAll(p.dir)
+	}
 }
 
 // control opens a connection for commands beside the load.
@@ -298,10 +364,13 @@ func (f fleet) stop() {
 
 // turns returns the fleet in the order of a round: each round begins with
 // another server, so that none always runs on a warm or a tired machine.
-func (f fleet) turns(round int) fleet {
-	order := make(fleet, 0, len(f))
-	for i := range f {
-		order = append(order, f[(i+round)%len(f)])
+func (f fleet) turns(round int) fleet { return turns(f, round) }
+
+// turns returns what takes part in the order of a round.
+func turns[L ~[]T, T any](all L, round int) L {
+	order := make(L, 0, len(all))
+	for i := range all {
+		order = append(order, all[(i+round)%len(all)])
 	}
 	return order
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,13 +11,20 @@ import (
 // number each time they appear; __field__ and __int__ show the number drawn
 // last, so that "HSET __key__ __field__ __data__" numbers its fields. A command
 // with only these draws one number itself: "HSET hash __field__ __data__".
+//
+// __data__ is cut from one pool of printable bytes, which costs nothing and can be
+// compressed to almost nothing. __rand_data__ is drawn byte by byte, for whoever
+// measures what data takes on disk.
 const (
-	placeKey    = "__key__"
-	placeData   = "__data__"
-	placeRandom = "__rand_int__" // twelve digits, as redis-benchmark writes it
-	placeField  = "__field__"    // "field:" and twelve digits
-	placeInt    = "__int__"      // ten digits that do not begin with zero
+	placeKey      = "__key__"
+	placeData     = "__data__"
+	placeRandData = "__rand_data__" // as many bytes as __data__
+	placeRandom   = "__rand_int__"  // twelve digits, as redis-benchmark writes it
+	placeField    = "__field__"     // "field:" and twelve digits
+	placeInt      = "__int__"       // ten digits that do not begin with zero
 )
+
+var placeholders = []string{placeKey, placeData, placeRandData, placeRandom, placeField, placeInt}
 
 const (
 	randomDigits = 12
@@ -44,11 +52,12 @@ type segment struct {
 type patchKind uint8
 
 const (
-	patchKey    patchKind = iota // draws a number, shows number / ItemsPerKey
-	patchRandom                  // draws a number, shows it
-	patchField                   // shows the last number
-	patchInt                     // shows intBase + the last number
-	patchData                    // data of fixed size
+	patchKey      patchKind = iota // draws a number, shows number / ItemsPerKey
+	patchRandom                    // draws a number, shows it
+	patchField                     // shows the last number
+	patchInt                       // shows intBase + the last number
+	patchData                      // data of fixed size
+	patchRandData                  // random bytes
 )
 
 // patch says which bytes of the image to overwrite. Digits are written from
@@ -124,6 +133,12 @@ func compile(op Op, w Workload) (*template, error) {
 			case placeData:
 				current.patches = append(current.patches, patch{patchData, len(current.image), w.DataMax})
 				current.image = append(current.image, make([]byte, w.DataMax)...)
+			case placeRandData:
+				if op.Inline {
+					return nil, fmt.Errorf("an inline command cannot carry random bytes")
+				}
+				current.patches = append(current.patches, patch{patchRandData, len(current.image), w.DataMax})
+				current.image = append(current.image, make([]byte, w.DataMax)...)
 			default:
 				lit(part)
 			}
@@ -163,6 +178,11 @@ func partSize(part string, w Workload) (int, error) {
 		return len(fieldPrefix) + max(randomDigits, digitsOf(w.Keys.Count-1)), nil
 	case placeInt:
 		return intDigits, nil
+	case placeRandData:
+		if w.DataMin != w.DataMax {
+			return 0, fmt.Errorf("random data cannot vary in size")
+		}
+		return w.DataMax, nil
 	case placeData:
 		if w.DataMin != w.DataMax {
 			return 0, fmt.Errorf("data of varying size must be an argument of its own")
@@ -177,7 +197,7 @@ func splitPlaceholders(arg string) []string {
 	var parts []string
 	for arg != "" {
 		at, found := len(arg), ""
-		for _, place := range []string{placeKey, placeData, placeRandom, placeField, placeInt} {
+		for _, place := range placeholders {
 			if i := strings.Index(arg, place); i >= 0 && i < at {
 				at, found = i, place
 			}
@@ -292,6 +312,12 @@ func (r *renderer) render(dst []byte, op int) []byte {
 			case patchData:
 				start := r.mix.next() % dataPoolBytes
 				copy(at, r.pool[start:])
+			case patchRandData:
+				var word [8]byte
+				for ; len(at) > 0; at = at[min(8, len(at)):] {
+					binary.LittleEndian.PutUint64(word[:], r.mix.next())
+					copy(at, word[:])
+				}
 			}
 		}
 		if s.variable {

@@ -6,6 +6,7 @@ import (
 	"hyperkv/internal/clock"
 	"hyperkv/internal/invariant"
 	"hyperkv/shard/keyspace"
+	"hyperkv/shard/object"
 )
 
 // A cut is the dataset of a moment, taken key by key while commands go on: the way
@@ -13,12 +14,13 @@ import (
 // one moment, under all their turns; then each shard takes its part in slices, and a
 // key that is about to change is taken before (Shard.apply). So every key is taken
 // once, as it was at that moment. A large collection is taken over several slices; when it
-// is about to change meanwhile, the rest of it is taken at once. Owned by the shard's turn.
+// is about to change before that is over, a copy of it is taken instead, because to copy
+// nodes is quicker than to take what is in them. Owned by the shard's turn.
 type cut struct {
 	taker Taker
 	left  []cutDatabase // those that have not come to their end; the first is at work
-	large [][]byte      // names of large collections that the scan of the first has met
-	begun *cutKey       // the one that is being taken, nil as a rule
+	met   [][]byte      // names of large collections that the scan of the first has met
+	large []cutLarge    // that are being taken, one after the other
 }
 
 // cutDatabase is a database as it was called when the cut began. It may be called
@@ -31,13 +33,13 @@ type cutDatabase struct {
 	gone   bool
 }
 
-type cutKey struct {
+// cutLarge is a large collection that is being taken: that of a key, or a copy, which is
+// the cut's to free.
+type cutLarge struct {
 	db   *keyspace.DB
 	name []byte
-}
-
-func (k *cutKey) is(db *keyspace.DB, name []byte) bool {
-	return k != nil && k.db == db && bytes.Equal(k.name, name)
+	copy object.Home // nil if it is that of the key
+	typ  object.Type
 }
 
 // A Taker takes what is of a cut. Its methods are called under the turn of the
@@ -46,12 +48,13 @@ type Taker interface {
 	// Take takes a key, which is borrowed as everything of a database; v is its value if
 	// it is a collection. Keys and members whose time has come may be among what is taken.
 	Take(database int, e keyspace.Entry, v *Collection)
-	// Large says that a collection is better taken in parts. Begin begins that, and
-	// Continue goes on for about so many nanoseconds, or to the end if they are negative,
-	// and tells whether there is more. The collection does not change meanwhile; its record
-	// may move, and other keys may be taken.
+	// Large says that a collection is better taken in parts. Begin puts one behind those
+	// that have been begun: it is at home, and does not change until it was taken. Restart
+	// says that the first of them is now there. Continue goes on with the first for about so
+	// many nanoseconds, and tells whether there is more of it.
 	Large(v *Collection) bool
-	Begin(database int, e keyspace.Entry, v *Collection)
+	Begin(database int, e keyspace.Entry, home object.Home)
+	Restart(home object.Home)
 	Continue(nanos int64) (more bool)
 	// Full says that it has taken enough for now. A key that changes has to be taken
 	// all the same.
@@ -92,7 +95,7 @@ func (s *Shard) TakeSlice(nanos int64) (more bool) {
 			if s.takeLarge(at, end) {
 				return true
 			}
-			for scans := 0; scans < cutScans && !at.all && len(c.large) == 0; scans++ {
+			for scans := 0; scans < cutScans && !at.all && len(c.met) == 0; scans++ {
 				at.cursor = at.db.Scan(at.cursor, func(e keyspace.Entry) { s.meet(at, e) })
 				at.all = at.cursor == 0
 				if nanos <= 0 {
@@ -125,7 +128,7 @@ func (s *Shard) meet(at *cutDatabase, e keyspace.Entry) {
 		return
 	}
 	if v := s.collectionOf(at.number, e); s.cut.taker.Large(&v) {
-		s.cut.large = append(s.cut.large, bytes.Clone(e.Key()))
+		s.cut.met = append(s.cut.met, bytes.Clone(e.Key()))
 		return
 	}
 	s.take(at.number, e)
@@ -136,23 +139,36 @@ func (s *Shard) meet(at *cutDatabase, e keyspace.Entry) {
 func (s *Shard) takeLarge(at *cutDatabase, end int64) (more bool) {
 	c := s.cut
 	for {
-		if c.begun != nil {
+		for len(c.large) > 0 {
 			if c.taker.Continue(max(end-clock.Monotonic(), 0)) {
 				return true
 			}
-			c.begun = nil
+			c.large[0].free()
+			c.large = c.large[1:]
 		}
-		if len(c.large) == 0 {
+		if len(c.met) == 0 {
 			return false
 		}
-		name := c.large[0]
-		c.large = c.large[1:]
+		name := c.met[0]
+		c.met = c.met[1:]
 		// It may be gone by now, or have been taken because it changed.
 		if e := at.db.Find(Hash(name), name); e.Exists() && at.db.Take(e) {
 			v := s.collectionOf(at.number, e)
-			c.taker.Begin(at.number, e, &v)
-			c.begun = &cutKey{at.db, name}
+			c.taker.Begin(at.number, e, object.Freeze(&v))
+			c.large = append(c.large, cutLarge{db: at.db, name: name})
 		}
+	}
+}
+
+// is says whether it is the collection of a key, of which there is one at a time, the first.
+func (l *cutLarge) is(db *keyspace.DB, name []byte) bool {
+	return l.copy == nil && l.db == db && bytes.Equal(l.name, name)
+}
+
+// free gives back what the cut has of a collection.
+func (l *cutLarge) free() {
+	if l.copy != nil {
+		l.db.Discard(l.typ, l.copy)
 	}
 }
 
@@ -161,7 +177,10 @@ func (s *Shard) takeLarge(at *cutDatabase, end int64) (more bool) {
 func (s *Shard) AbandonCut() {
 	if s.cut != nil {
 		s.cut.taker.Abandon()
-		s.cut.taker, s.cut.begun = nobody{}, nil
+		for i := range s.cut.large {
+			s.cut.large[i].free()
+		}
+		s.cut.taker, s.cut.large = nobody{}, nil
 	}
 }
 
@@ -170,7 +189,8 @@ type nobody struct{}
 
 func (nobody) Take(int, keyspace.Entry, *Collection)  {}
 func (nobody) Large(*Collection) bool                 { return false }
-func (nobody) Begin(int, keyspace.Entry, *Collection) {}
+func (nobody) Begin(int, keyspace.Entry, object.Home) {}
+func (nobody) Restart(object.Home)                    {}
 func (nobody) Continue(int64) bool                    { return false }
 func (nobody) Full() bool                             { return false }
 func (nobody) Abandon()                               {}
@@ -213,14 +233,35 @@ func (c *cut) takeBefore(s *Shard, db *keyspace.DB, hash uint64, m *mutation) {
 	}
 }
 
-// takeNow takes all of an entry, or all that is left of it.
+// takeNow takes an entry, or makes a copy of what is large.
 func (c *cut) takeNow(s *Shard, place int, e keyspace.Entry) {
-	if c.begun.is(e.DB(), e.Key()) {
-		c.taker.Continue(-1)
-		c.begun = nil
+	db, number := e.DB(), c.left[place].number
+	if e.IsString() {
+		s.take(number, e)
 		return
 	}
-	s.take(c.left[place].number, e)
+	if len(c.large) > 0 && c.large[0].is(db, e.Key()) {
+		v := s.collectionOf(number, e)
+		c.large[0] = copied(&v)
+		c.taker.Restart(c.large[0].copy)
+		return
+	}
+	if !db.Pending(e) {
+		return
+	}
+	v := s.collectionOf(number, e)
+	if !c.taker.Large(&v) {
+		s.take(number, e)
+		return
+	}
+	db.Take(e)
+	l := copied(&v)
+	c.taker.Begin(number, e, l.copy)
+	c.large = append(c.large, l)
+}
+
+func copied(v *Collection) cutLarge {
+	return cutLarge{db: v.Entry().DB(), copy: v.FreezeCopy(), typ: v.Type()}
 }
 
 // place is where a database stands among those that are left.

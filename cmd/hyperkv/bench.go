@@ -59,6 +59,7 @@ type benchFlags struct {
 	noPeers                    bool
 	rounds                     int
 	bigKeys                    uint64
+	dir                        string
 }
 
 // newBenchCommand returns "hyperkv bench".
@@ -74,7 +75,8 @@ are in. With --rate requests are due at fixed times and latency counts from
 there, so that a stalled server cannot hide its stalls.
 
 Command templates may contain __key__, __data__, __rand_int__ (12 digits),
-__field__ and __int__ (both show the number drawn last).`,
+__field__ and __int__ (both show the number drawn last), and __rand_data__, as many
+bytes as __data__, but random ones that nobody can compress.`,
 		Example: `  hyperkv bench -t set,get -n 1000000 -P 16 -r 1000000
   hyperkv bench --mix get:70,set:30 --rate 100000 --test-time 30s --html report.html
   hyperkv bench --command 'HSET __key__ __field__ __data__' -r 100000
@@ -138,7 +140,8 @@ __field__ and __int__ (both show the number drawn last).`,
 	flags.BoolVar(&f.noPeers, "no-peers", false, "compare with nobody")
 	flags.StringSliceVar(&f.sections, "sections", nil, "parts of the comparison: "+joinSections())
 	flags.IntVar(&f.rounds, "rounds", 3, "rounds of the comparison")
-	flags.Uint64Var(&f.bigKeys, "big-keys", 10_000_000, "keys of the comparison's fill; 0 leaves it out")
+	flags.Uint64Var(&f.bigKeys, "big-keys", 10_000_000, "keys of the comparison's fill, and of its snapshots (5 million of them, unless this is given); 0 leaves both out")
+	flags.StringVar(&f.dir, "dir", "", "where the compared servers keep their files; default: the system's temporary directory")
 	flags.StringVar(&f.out, "out", "", "write the comparison to this file as Markdown")
 	flags.StringVar(&f.raw, "raw", "", "write the comparison's raw data to this file as JSON")
 	flags.BoolVar(&f.strict, "strict", false, "fail when a bar of the comparison is missed")
@@ -302,6 +305,9 @@ func (f *benchFlags) runTests(ctx context.Context, cmd *cobra.Command) error {
 	return nil
 }
 
+// snapshotKeys is how many keys the comparison keeps and loads, unless it is told.
+const snapshotKeys = 5_000_000
+
 // plan returns the comparison that the flags ask for.
 func (f *benchFlags) plan(cmd *cobra.Command) (bench.Plan, error) {
 	subject := f.subject
@@ -315,7 +321,18 @@ func (f *benchFlags) plan(cmd *cobra.Command) (bench.Plan, error) {
 	p := bench.Plan{
 		Subject: bench.ServerAt(subject), Rounds: f.rounds, Duration: f.testTime, Warmup: f.warmup,
 		Connections: f.connections, Threads: f.threads, Keys: f.keyspace, BigKeys: f.bigKeys, Tool: bench.ToolOnPath(),
-		Progress: func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) },
+		SnapshotKeys: snapshotKeys,
+		Progress:     func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) },
+	}
+	if f.dir != "" { // the servers work elsewhere
+		dir, err := filepath.Abs(f.dir)
+		if err != nil {
+			return bench.Plan{}, err
+		}
+		p.Dir = dir
+	}
+	if cmd.Flags().Changed("big-keys") {
+		p.SnapshotKeys = f.bigKeys
 	}
 	if f.subject == "" { // this executable, whatever its file is called
 		p.Subject.Name, p.Subject.Brand = "HyperKV", bench.HyperKV

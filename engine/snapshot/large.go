@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bytes"
 	"iter"
-	"math"
 
 	"hyperkv/engine/values"
 	"hyperkv/internal/clock"
@@ -24,6 +23,11 @@ const (
 // large is a large collection that is being written, slice by slice, into a buffer of its
 // own. It becomes a block when all of it was. Owned by the shard's turn.
 type large struct {
+	database int
+	name     []byte
+	deadline int64
+	kind     object.Type
+
 	w     *rdb.Writer
 	next  func() (struct{}, bool) // goes on until the time is over, or all was written
 	stop  func()
@@ -55,25 +59,35 @@ func (t *taker) Large(v *shard.Collection) bool {
 }
 
 // Begin implements shard.Taker.
-func (t *taker) Begin(database int, e keyspace.Entry, v *shard.Collection) {
-	l := &large{w: rdb.NewPlainWriter(t.version())}
-	l.w.SelectDB(database)
-	l.w.Key(bytes.Clone(e.Key()), e.Deadline())
-	home := object.Freeze(v)
-	kind := v.Type()
+func (t *taker) Begin(database int, e keyspace.Entry, home object.Home) {
+	l := &large{database: database, name: bytes.Clone(e.Key()), deadline: e.Deadline(), kind: e.Type()}
+	t.write(l, home)
+	t.large = append(t.large, l)
+}
+
+// Restart implements shard.Taker.
+func (t *taker) Restart(home object.Home) {
+	t.large[0].stop()
+	t.write(t.large[0], home)
+}
+
+// write begins to write what is at home.
+func (t *taker) write(l *large, home object.Home) {
+	l.w = rdb.NewPlainWriter(t.version())
+	l.w.SelectDB(l.database)
+	l.w.Key(l.name, l.deadline)
 	l.next, l.stop = iter.Pull(func(yield func(struct{}) bool) {
 		defer func() {
 			if r := recover(); r != nil && r != any(abandoned{}) {
 				panic(r)
 			}
 		}()
-		l.any = values.WriteCollection(l.w, home, kind, t.limits, t.now, t.native, func() {
+		l.any = values.WriteCollection(l.w, home, l.kind, t.limits, t.now, t.native, func() {
 			if l.steps++; l.steps%max(t.largeMin/looks, 1) == 0 && clock.Monotonic() >= l.until && !yield(struct{}{}) {
 				panic(abandoned{})
 			}
 		})
 	})
-	t.large = l
 }
 
 // abandoned unwinds the writing of what is not wanted any more.
@@ -81,26 +95,22 @@ type abandoned struct{}
 
 // Continue implements shard.Taker.
 func (t *taker) Continue(nanos int64) (more bool) {
-	l := t.large
-	l.until = math.MaxInt64
-	if nanos >= 0 {
-		l.until = clock.Monotonic() + nanos
-	}
+	l := t.large[0]
+	l.until = clock.Monotonic() + nanos
 	if _, more = l.next(); more {
 		return true
 	}
+	t.large = t.large[1:]
 	if l.any {
 		t.add(Block{Bytes: l.w.Take(), Keys: 1})
 	}
-	t.large = nil
 	return false
 }
 
 // Abandon implements shard.Taker.
 func (t *taker) Abandon() {
-	if t.large != nil {
-		t.large.stop()
-		t.large = nil
+	for _, l := range t.large {
+		l.stop()
 	}
-	t.ready, t.behind = nil, 0
+	t.large, t.ready, t.behind = nil, nil, 0
 }

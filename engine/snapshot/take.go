@@ -127,7 +127,7 @@ type taker struct {
 	tooFar   bool
 	total    uint64 // keys; of run
 	largeMin int
-	large    *large // that is being written, nil as a rule
+	large    []*large // that have been begun; the first is being written
 	// unbounded says that all of it is to stay in memory.
 	unbounded bool
 }

@@ -139,6 +139,17 @@ func (d *DB) MoveValue(hash uint64, key []byte, from *Value, deadline int64, acc
 	return v
 }
 
+// FreezeCopy copies the collection, for one who reads it while it goes on changing. The copy
+// has to be given to Discard.
+func (v *Value) FreezeCopy() object.Home { return object.FreezeCopy(v, v.Type()) }
+
+// Discard frees a copy that FreezeCopy has made, by and by.
+func (d *DB) Discard(t object.Type, copy object.Home) {
+	if remains, any := object.Release(t, copy.Encoding(), copy.Root(), &d.nodes); any {
+		d.remains = append(d.remains, remains)
+	}
+}
+
 // release frees what the collection of e keeps outside its record, or, if that is
 // much, leaves it to Sweep.
 func (d *DB) release(e Entry) {

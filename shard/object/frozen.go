@@ -13,6 +13,19 @@ func Freeze(h Home) Home {
 	return &frozen{root: bytes.Clone(h.Root()), encoding: h.Encoding(), nodes: h.Nodes(), deadline: h.MemberDeadline()}
 }
 
+// FreezeCopy is Freeze for a copy of the collection, whose nodes are in the same arena: it
+// stays valid when the collection changes. Release frees it.
+func FreezeCopy(h interface {
+	Encoding() Encoding
+	Root() []byte
+	Nodes() *ds.Arena
+	MemberDeadline() int64
+}, t Type) Home {
+	f := &frozen{root: bytes.Clone(h.Root()), encoding: h.Encoding(), nodes: h.Nodes(), deadline: h.MemberDeadline()}
+	Copied(t, f.encoding, f.root, f.nodes, f.nodes)
+	return f
+}
+
 // frozen has the root with it, which is all that moves.
 type frozen struct {
 	root     []byte
