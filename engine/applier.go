@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"hyperkv/internal/clock"
 	"hyperkv/resp"
@@ -52,7 +53,7 @@ func (a *Applier) Apply(changes []Change, settled func()) (err error) {
 		}
 		if failed != nil {
 			if err == nil {
-				err = fmt.Errorf("%.64q: %w", change.Args[0], failed)
+				err = fmt.Errorf("%.64q: %w", slices.Concat(change.Args[:min(1, len(change.Args))]...), failed)
 			}
 			continue
 		}

@@ -72,7 +72,7 @@ func (s LoadingState) Left(now time.Time) time.Duration {
 	if s.Loaded <= 0 {
 		return took
 	}
-	return time.Duration(float64(took) * (float64(s.Total)/float64(s.Loaded) - 1)).Round(time.Second)
+	return max(0, time.Duration(float64(took)*(float64(s.Total)/float64(s.Loaded)-1)).Round(time.Second))
 }
 
 // BeginLoading closes the server to commands on data while a dataset of about so many

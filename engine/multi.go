@@ -53,6 +53,10 @@ var wait = Command{
 //
 // What the client wrote is taken to be all that was written so far.
 func startWait(s *Session, c *Command, args [][]byte) bool {
+	if r := s.loop.engine.Replication(); r != nil && r.State().Replica {
+		s.runHere(c, args) // which says so
+		return true
+	}
 	wanted, ok := resp.ParseInt(args[1])
 	if !ok {
 		s.Refuse(c, resp.ErrNotInteger)
@@ -79,7 +83,7 @@ func (s *Session) waitFor(c *Command, args [][]byte, wanted int64, timeout time.
 		position = r.Changed()
 		reached = r.Reached(position)
 	}
-	if int64(reached) >= wanted || r != nil && r.State().Replica {
+	if int64(reached) >= wanted {
 		s.runHere(c, args)
 		return
 	}

@@ -44,7 +44,6 @@ type ReplicaWishes struct {
 	EOF, PSYNC2, Native bool
 	// SnapshotOnly: it wants nothing of what comes after. WithoutKeys: not even keys.
 	SnapshotOnly, WithoutKeys bool
-	Version                   string
 
 	// Continue: it has what History had up to Position; without it, it wants all.
 	// Named: it understands a reply that names the history.

@@ -330,6 +330,9 @@ func (s *Session) checkOutput(nowMillis int64) {
 	limit := e.limits.output.Load().Normal
 	queued := int64(s.out.Unsent() + s.pipeline.bytes)
 	if s.replica != nil {
+		if s.closing {
+			return
+		}
 		limit = e.replicaLimit()
 		queued += s.replica.Behind()
 	}
@@ -348,6 +351,7 @@ func (s *Session) checkOutput(nowMillis int64) {
 		s.closing = true
 		if s.replica != nil {
 			e.Log.Warn("a replica is too far behind: closing it", "client", s.info.id, "bytes", queued)
+			s.replica.Gone() // closing may take a while
 		}
 		s.out.Close()
 	}

@@ -47,7 +47,10 @@ func (s *Session) pump() {
 		return
 	}
 	for sent := 0; ; {
-		if s.out.Unsent() >= sourceAheadBytes {
+		if s.waiting() >= sourceAheadBytes {
+			if s.checkOutput(time.Now().UnixMilli()); s.closing {
+				return
+			}
 			s.out.NotifyDrained(sourceAheadBytes/2, s.pumpDrained)
 			return
 		}
@@ -58,6 +61,7 @@ func (s *Session) pump() {
 		p, end := s.replica.Next(sourcePieceBytes)
 		if len(p) > 0 {
 			sent += len(p)
+			s.promises = true // a replica has nothing that its primary may lose
 			s.write(p)
 		}
 		if s.closed || s.closing {
@@ -72,6 +76,14 @@ func (s *Session) pump() {
 			return
 		}
 	}
+}
+
+// waiting is how many bytes wait on the connection, what may not leave yet included.
+func (s *Session) waiting() int {
+	if c, ok := s.out.(interface{ Waiting() int }); ok {
+		return c.Waiting()
+	}
+	return s.out.Unsent()
 }
 
 func (s *Session) pumpDrained() {

@@ -42,6 +42,7 @@ type Conn struct {
 	err     error
 
 	held        int // replies in the outbox
+	heldBytes   int // of them
 	staged      stage
 	lingerUntil time.Time // zero, or when a Close stops waiting for the reader
 
@@ -165,6 +166,9 @@ func (c *Conn) Unsent() int {
 	return c.staged.bytes + c.gc.OutboundBuffered()
 }
 
+// Waiting is Unsent with what waits in the outbox.
+func (c *Conn) Waiting() int { return c.Unsent() + c.heldBytes }
+
 // Close ends the connection once the kernel has taken what is queued. A reader that
 // does not take it within lingerMax loses it. No Feed follows; Closed does.
 func (c *Conn) Close() {
@@ -223,7 +227,7 @@ func (c *Conn) fail(err error) {
 	c.loop.end(c)
 }
 
-// NotifyDrained calls f on the loop once fewer than below bytes are unsent, also if
+// NotifyDrained calls f on the loop once fewer than below bytes are waiting, also if
 // that is so already, but not before the session has returned. One f is kept, the
 // latest; a connection that closes forgets it.
 func (c *Conn) NotifyDrained(below int, f func()) {
@@ -231,7 +235,7 @@ func (c *Conn) NotifyDrained(below int, f func()) {
 		return
 	}
 	c.drainBelow, c.drained = below, f
-	if c.Unsent() < below {
+	if c.Waiting() < below {
 		c.loop.due = append(c.loop.due, c)
 		return
 	}
@@ -241,7 +245,7 @@ func (c *Conn) NotifyDrained(below int, f func()) {
 // callDrained calls the function that waits for the output to shrink, if it did.
 func (c *Conn) callDrained() bool {
 	f := c.drained
-	if f == nil || c.closing || c.gone || c.Unsent() >= c.drainBelow {
+	if f == nil || c.closing || c.gone || c.Waiting() >= c.drainBelow {
 		return false
 	}
 	c.drained = nil

@@ -101,6 +101,7 @@ func (l *loop) add(c *Conn, p []byte, promises bool) bool {
 	}
 	o.round++
 	o.bytes = append(o.bytes, p...)
+	c.heldBytes += len(p)
 	if last := len(o.held) - 1; last >= 0 && o.held[last].c == c {
 		o.held[last].end = len(o.bytes)
 		o.held[last].promises = o.held[last].promises || promises
@@ -134,6 +135,7 @@ func (l *loop) release() {
 // promise keeps p until the time of a ticket has come.
 func (l *loop) promise(c *Conn, p []byte, promises bool, t Ticket) {
 	c.held++
+	c.heldBytes += len(p)
 	l.outbox.promised = append(l.outbox.promised, promise{[]heldReply{{c, len(p), promises}}, slices.Clone(p), t})
 }
 
@@ -160,6 +162,7 @@ func writeOut(held []heldReply, bytes []byte, kept bool) {
 	from := 0
 	for i, h := range held {
 		c := h.c
+		c.heldBytes -= h.end - from
 		if kept || !h.promises {
 			c.write(bytes[from:h.end])
 		} else if !c.gone && !c.ending {

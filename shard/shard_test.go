@@ -418,3 +418,33 @@ func TestEffects(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", log, want)
 	}
 }
+
+// A parallel transaction that has a Whole is one moment for all shards while the set is
+// undivided.
+func TestUndivided(t *testing.T) {
+	s := newTester(t, 2, true, Hooks{})
+	run := func(undivided bool) (parts, wholes int) {
+		s.SetUndivided(undivided)
+		var mu sync.Mutex
+		over := make(chan bool)
+		txn := &Transaction{
+			Shards: s.Shards,
+			Part: func(int, *Shard) {
+				mu.Lock()
+				parts++
+				mu.Unlock()
+			},
+			Whole: func() { wholes++ },
+			Done:  func() { close(over) },
+		}
+		s.Submit(txn)
+		<-over
+		return parts, wholes
+	}
+	if parts, wholes := run(false); parts != 2 || wholes != 0 {
+		t.Errorf("divided: %d parts and %d wholes", parts, wholes)
+	}
+	if parts, wholes := run(true); parts != 0 || wholes != 1 {
+		t.Errorf("undivided: %d parts and %d wholes", parts, wholes)
+	}
+}

@@ -39,6 +39,10 @@ func (n *Node) second(now time.Time) {
 		switch {
 		case s == waiting:
 			r.say("\n") // it lives, and so do we
+		case s == copying && r.stuck(now) > patience:
+			n.log.Warn("a replica does not read its snapshot: disconnecting it", "replica", r.name())
+			r.link.Disconnect()
+			r.Gone()
 		case s == online && r.wishes.Named && r.lag(now) > patience:
 			n.log.Warn("a replica is silent: disconnecting it", "replica", r.name(), "seconds", r.lag(now).Seconds())
 			r.link.Disconnect()
@@ -69,12 +73,11 @@ func (n *Node) second(now time.Time) {
 func (n *Node) closeFeed() {
 	f := n.feed
 	n.o.Host.Exclusive(func() {
-		host, _, _ := n.follows()
-		if host != "" || len(n.all()) > 0 {
+		if len(n.all()) > 0 {
 			return
 		}
 		f.mu.Lock()
-		was := f.last != nil
+		was := f.last != nil && !f.relayed
 		if was {
 			f.first, f.last = nil, nil
 			f.history, f.old, f.oldEnd = newHistory(), noHistory, -1

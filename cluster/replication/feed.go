@@ -31,6 +31,9 @@ type Feed struct {
 	history, old string
 	oldEnd       int64
 	position     int64
+	// relayed says that the stream is a primary's, to which nothing may be added here. It
+	// changes while nothing else happens.
+	relayed      bool
 	first, last  *block // nil without a backlog
 	backlogBytes int64
 	database     int // that the stream is in, -1 when nobody knows
@@ -159,6 +162,9 @@ func (f *Feed) grow(room int) {
 	f.last.next = b
 	f.last = b
 	f.trim()
+	for _, r := range f.readers {
+		r.link.Wake() // also those that do not read: they may have come to their limit
+	}
 }
 
 func (f *Feed) trim() {
@@ -203,7 +209,7 @@ func (f *Feed) end() int64 {
 // said.
 func (f *Feed) ask() {
 	f.mu.Lock()
-	if f.last != nil && f.asked != f.position {
+	if f.last != nil && !f.relayed && f.asked != f.position {
 		f.add([]byte("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"))
 		f.asked = f.position
 	}
@@ -213,7 +219,7 @@ func (f *Feed) ask() {
 // ping lets the replicas know that the primary lives.
 func (f *Feed) ping() {
 	f.mu.Lock()
-	if f.last != nil {
+	if f.last != nil && !f.relayed {
 		f.add([]byte("*1\r\n$4\r\nPING\r\n"))
 	}
 	f.mu.Unlock()

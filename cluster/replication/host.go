@@ -27,6 +27,8 @@ type Host interface {
 	// Commit lets what was applied go where it is kept.
 	Commit()
 
+	// SetPrimary says which server is to be copied, "" for none.
+	SetPrimary(host string, port int)
 	// SetReplica is called when the server becomes a replica, and when it is none any
 	// more; SetStale when what a replica knows may be out of date, or is not any more.
 	SetReplica(on bool)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -76,6 +75,9 @@ func (l *link) stop() {
 const (
 	retryMin = 50 * time.Millisecond
 	retryMax = time.Second
+	// retryLoad is that after a snapshot that could not be loaded: the next is not likely
+	// to be another.
+	retryLoad = 10 * time.Second
 )
 
 func (l *link) run(ctx context.Context) {
@@ -93,6 +95,9 @@ func (l *link) run(ctx context.Context) {
 		}
 		if up {
 			pause = retryMin
+		}
+		if errors.Is(err, errNotLoaded) {
+			pause = retryLoad
 		}
 		l.node.log.Warn("no link to the primary", "primary", address(l.host, l.port), "err", err)
 		select {
@@ -119,17 +124,18 @@ func (l *link) set(s linkState) {
 func (l *link) down(wasUp bool) {
 	n := l.node
 	n.mu.Lock()
-	if n.primary.host == l.host && n.primary.port == l.port {
+	ours := n.primary.host == l.host && n.primary.port == l.port
+	if ours {
 		n.primary.state = linkConnect
 		n.primary.sync = syncProgress{}
-		if wasUp {
-			n.primary.down = time.Now()
-		}
-		n.mu.Unlock()
-		n.o.Host.SetStale(true)
-		return
+	}
+	if ours && wasUp {
+		n.primary.down = time.Now()
 	}
 	n.mu.Unlock()
+	if ours {
+		n.o.Host.SetStale(true)
+	}
 }
 
 // heard notes that bytes have come.
@@ -272,7 +278,7 @@ func (l *link) line() (string, error) {
 		if i := bytes.IndexByte(l.buf[l.at:], '\n'); i >= 0 {
 			line := strings.TrimSuffix(string(l.buf[l.at:l.at+i]), "\r")
 			l.at += i + 1
-			if line != "" {
+			if strings.TrimSpace(line) != "" {
 				return line, nil
 			}
 			continue
@@ -282,219 +288,6 @@ func (l *link) line() (string, error) {
 		}
 		if err := l.fill(0); err != nil {
 			return "", err
-		}
-	}
-}
-
-// command sends one and reads the reply, which is a line.
-func (l *link) command(args ...string) (string, error) {
-	if err := l.write(resp.AppendCommandString(nil, args...)); err != nil {
-		return "", err
-	}
-	return l.line()
-}
-
-// introduce says who this server is.
-func (l *link) introduce(settings Settings) error {
-	reply, err := l.command("PING")
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(reply, "+") && !strings.HasPrefix(reply, "-NOAUTH") && !strings.HasPrefix(reply, "-NOPERM") &&
-		!strings.HasPrefix(reply, "-ERR operation not permitted") && !strings.HasPrefix(reply, "-LOADING") && !strings.HasPrefix(reply, "-MASTERDOWN") {
-		return fmt.Errorf("PING was answered with %q", reply)
-	}
-	if password := settings.String("masterauth"); password != "" {
-		auth := []string{"AUTH", password}
-		if user := settings.String("masteruser"); user != "" {
-			auth = []string{"AUTH", user, password}
-		}
-		if reply, err = l.command(auth...); err != nil {
-			return err
-		}
-		if reply[0] == '-' {
-			return fmt.Errorf("AUTH was answered with %q", reply)
-		}
-	}
-	port := int(settings.Int("replica-announce-port"))
-	if port == 0 {
-		port = l.node.o.Port()
-	}
-	about := [][]string{{"listening-port", strconv.Itoa(port)}}
-	if host := settings.String("replica-announce-ip"); host != "" {
-		about = append(about, []string{"ip-address", host})
-	}
-	about = append(about, []string{"capa", "eof", "capa", "psync2", "capa", "hyperkv"}, []string{"version", redisVersion})
-	for _, words := range about {
-		reply, err := l.command(append([]string{"REPLCONF"}, words...)...)
-		if err != nil {
-			return err
-		}
-		if reply[0] == '-' {
-			if strings.HasPrefix(reply, "-NOAUTH") || strings.HasPrefix(reply, "-NOPERM") {
-				return fmt.Errorf("REPLCONF was answered with %q", reply)
-			}
-			l.node.log.Debug("the primary does not understand REPLCONF", "option", words[0], "reply", reply)
-		}
-	}
-	return nil
-}
-
-// redisVersion is what primaries are told.
-const redisVersion = "7.4.0"
-
-// fullSync is a snapshot that the primary is about to send.
-type fullSync struct {
-	history  string
-	position int64
-}
-
-// ask asks the primary to go on where this server is, or else for everything.
-func (l *link) ask() (*fullSync, error) {
-	f := l.node.feed
-	f.mu.Lock()
-	history, position := f.history, f.position
-	f.mu.Unlock()
-	args := []string{"PSYNC", history, strconv.FormatInt(position+1, 10)}
-	if l.failover {
-		args = append(args, "FAILOVER")
-	}
-	reply, err := l.command(args...)
-	if err != nil {
-		return nil, err
-	}
-	words := strings.Fields(reply)
-	switch {
-	case words[0] == "+FULLRESYNC" && len(words) >= 3 && len(words[1]) == len(noHistory):
-		position, err := strconv.ParseInt(words[2], 10, 64)
-		if err != nil || position < 0 {
-			return nil, fmt.Errorf("PSYNC was answered with %q", reply)
-		}
-		return &fullSync{history: words[1], position: position}, nil
-	case words[0] == "+CONTINUE":
-		l.node.log.Info("the primary goes on where this server is", "primary", address(l.host, l.port), "position", position)
-		if len(words) > 1 && len(words[1]) == len(noHistory) && words[1] != history {
-			f.mu.Lock()
-			f.rename(words[1])
-			f.mu.Unlock()
-			l.node.disconnect("the history has a new name")
-		}
-		f.mu.Lock()
-		f.open()
-		f.mu.Unlock()
-		return nil, nil
-	}
-	return nil, refusal(fmt.Sprintf("%s was answered with %q", args[0], reply))
-}
-
-// refusal is what the primary has answered to PSYNC.
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
-
-func isRefusal(err error) bool {
-	var r refusal
-	return errors.As(err, &r)
-}
-
-// copy receives a snapshot and loads it. Until all of it has come, and is right, what is
-// here stays.
-func (l *link) copy(ctx context.Context, full *fullSync) error {
-	n := l.node
-	n.log.Info("the primary sends everything", "primary", address(l.host, l.port), "history", full.history, "position", full.position)
-	head, err := l.line()
-	if err != nil {
-		return err
-	}
-	if head[0] == '-' {
-		return fmt.Errorf("the primary has no snapshot: %q", head)
-	}
-	file, err := temporary(n.o.Folder())
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	var size int64
-	if mark, ok := strings.CutPrefix(head, "$EOF:"); ok && len(mark) == len(noHistory) {
-		size, err = l.receiveMarked(file, []byte(mark))
-	} else if size, err = strconv.ParseInt(strings.TrimPrefix(head, "$"), 10, 64); head[0] == '$' && err == nil && size >= 0 {
-		err = l.receive(file, size)
-	} else {
-		return fmt.Errorf("the primary announces its snapshot as %q", head)
-	}
-	if err != nil {
-		return err
-	}
-	if err := verify(file, size); err != nil {
-		return err
-	}
-	n.disconnect("the dataset is replaced")
-	began := time.Now()
-	stop := l.every(time.Second, func() { _ = l.write([]byte("\n")) })
-	_, err = file.Seek(0, io.SeekStart)
-	if err == nil {
-		err = n.o.Host.Load(ctx, file, size)
-	}
-	stop()
-	if err != nil {
-		return fmt.Errorf("load the primary's snapshot: %w", err)
-	}
-	l.database = streamDatabase(file)
-	n.feed.begin(full.history, full.position, l.database)
-	n.o.Host.Commit()
-	n.log.Info("the primary's snapshot is loaded", "bytes", size, "seconds", time.Since(began).Seconds())
-	return nil
-}
-
-// progress notes how much of the snapshot has come.
-func (l *link) progress(total, read int64) {
-	l.node.mu.Lock()
-	l.node.primary.sync = syncProgress{total, read}
-	l.node.mu.Unlock()
-}
-
-// receive reads so many bytes into a file.
-func (l *link) receive(file io.Writer, size int64) error {
-	for got := int64(0); got < size; {
-		l.progress(size, got)
-		if l.at == len(l.buf) {
-			if err := l.fill(0); err != nil {
-				return err
-			}
-		}
-		p := l.buf[l.at:]
-		p = p[:min(int64(len(p)), size-got)]
-		if _, err := file.Write(p); err != nil {
-			return err
-		}
-		got += int64(len(p))
-		l.at += len(p)
-	}
-	l.progress(size, size)
-	return nil
-}
-
-// receiveMarked reads up to a mark into a file. The primary sends nothing behind the mark
-// until it was told that the mark has been seen.
-func (l *link) receiveMarked(file io.Writer, mark []byte) (size int64, err error) {
-	for {
-		l.progress(-1, size)
-		p := l.buf[l.at:]
-		if bytes.HasSuffix(p, mark) {
-			_, err := file.Write(p[:len(p)-len(mark)])
-			l.at = len(l.buf)
-			return size + int64(len(p)-len(mark)), err
-		}
-		// The end may be the beginning of the mark.
-		if sure := len(p) - len(mark); sure > 0 {
-			if _, err := file.Write(p[:sure]); err != nil {
-				return size, err
-			}
-			size += int64(sure)
-			l.at += sure
-		}
-		if err := l.fill(0); err != nil {
-			return size, err
 		}
 	}
 }

@@ -152,9 +152,13 @@ func (n *Node) follow(first, failover bool) {
 	if p.host == "" {
 		return // another change is on its way
 	}
+	n.o.Host.SetPrimary(p.host, p.port)
 	if first {
 		n.o.Host.SetReplica(true)
 		n.o.Host.Exclusive(func() {
+			n.feed.mu.Lock()
+			n.feed.relayed = true
+			n.feed.mu.Unlock()
 			n.feed.on.Store(false)
 			n.o.Host.Record(false)
 		})
@@ -198,12 +202,14 @@ func (n *Node) lead() {
 	n.o.Host.Exclusive(func() {
 		f.mu.Lock()
 		f.rename(newHistory())
+		f.relayed = false
 		on := f.last != nil
 		f.mu.Unlock()
 		f.on.Store(on)
 		n.o.Host.Record(on)
 	})
 	n.disconnect("the history has a new name")
+	n.o.Host.SetPrimary("", 0)
 	n.o.Host.SetStale(false)
 	n.o.Host.SetReplica(false)
 	n.mu.Lock()
@@ -308,6 +314,7 @@ func (n *Node) forget(r *Replica) {
 	n.mu.Unlock()
 	n.feed.mu.Lock()
 	n.feed.readers = slices.DeleteFunc(n.feed.readers, func(other *Replica) bool { return other == r })
+	r.cursor = cursor{} // what it has not read may go
 	n.feed.mu.Unlock()
 	if there {
 		n.log.Info("a replica has gone", "replica", r.name())

@@ -57,6 +57,7 @@ type Replica struct {
 
 	roused atomic.Bool  // Next will be called
 	heard  atomic.Int64 // when it last said something, in Unix nanoseconds
+	moved  atomic.Int64 // when it was last sent something, in Unix nanoseconds
 	acked  atomic.Int64
 
 	cursor cursor // guarded by the feed's mu
@@ -113,12 +114,16 @@ func (r *Replica) Next(n int) (p []byte, end bool) {
 		r.pieces = r.pieces[1:]
 		r.held -= len(p)
 		r.room.Broadcast()
+	case r.gone:
 	case r.state == finished:
 		return nil, true
 	case r.state == online && !r.uncertain:
 		p = r.node.feed.next(&r.cursor, n)
 	}
-	r.node.bytesOut.Add(uint64(len(p)))
+	if len(p) > 0 {
+		r.moved.Store(time.Now().UnixNano())
+		r.node.bytesOut.Add(uint64(len(p)))
+	}
 	return p, false
 }
 
@@ -189,6 +194,7 @@ func (r *Replica) Acknowledged(position int64) {
 func (r *Replica) begin(s replicaState, words string) {
 	r.mu.Lock()
 	r.state = s
+	r.moved.Store(time.Now().UnixNano())
 	r.words = append(r.words, words...)
 	r.mu.Unlock()
 }
@@ -231,10 +237,20 @@ func (r *Replica) follow() {
 func (r *Replica) Gone() {
 	r.mu.Lock()
 	r.gone = true
-	r.pieces, r.held = nil, 0
+	r.words, r.pieces, r.held = nil, nil, 0
 	r.room.Broadcast()
 	r.mu.Unlock()
 	r.node.forget(r)
+}
+
+// stuck says for how long nothing was taken of the snapshot that waits for the replica.
+func (r *Replica) stuck(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == 0 {
+		return 0
+	}
+	return now.Sub(time.Unix(0, r.moved.Load()))
 }
 
 // is says in which state the replica is, unless it has gone.

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// A sync is one snapshot for all replicas that wait for one of its kind.
+// A syncKind is a form of snapshot. One is taken for all replicas that wait for one of its
+// kind.
 //
 //	without a file   $EOF:mark │ header … pieces … checksum │ mark      as they come
 //	with one         $length   │ header … pieces … checksum             when it is whole
@@ -169,19 +170,20 @@ func (s *snapshot) take(ctx context.Context) (err error) {
 // cut is called at the moment of the snapshot.
 func (s *snapshot) cut() {
 	n, f := s.node, s.node.feed
-	host, _, _ := n.follows()
+	more := slices.ContainsFunc(s.replicas, func(r *Replica) bool { return !r.wishes.SnapshotOnly })
 	f.mu.Lock()
-	if host == "" && !f.on.Load() {
+	if more && !f.relayed && !f.on.Load() {
 		f.on.Store(true)
 		n.o.Host.Record(true)
 	}
-	f.open()
-	if host == "" {
+	if !f.relayed {
 		f.database = -1 // so that the stream says which one
 	}
 	s.history, s.position, s.database = f.history, f.position, max(f.database, 0)
 	for _, r := range s.replicas {
-		r.cursor = f.tail()
+		if !r.wishes.SnapshotOnly {
+			r.cursor = f.tail()
+		}
 	}
 	f.mu.Unlock()
 	for _, r := range s.replicas {

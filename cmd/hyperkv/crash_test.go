@@ -73,18 +73,24 @@ func (all writers) write(t *testing.T, s *testkit.Server, seed uint64) (wait fun
 		}()
 	}
 	saver := dial(t, s.Network, s.Addr)
-	wg.Add(1)
+	written, saved := make(chan struct{}), make(chan struct{})
 	go func() { // snapshots all the while, and the log cut behind them
-		defer wg.Done()
+		defer close(saved)
 		for {
 			if _, err := saver.Do("BGSAVE"); err != nil {
 				return
 			}
-			time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+			select {
+			case <-written:
+				return
+			case <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond):
+			}
 		}
 	}()
 	return func() int {
 		wg.Wait()
+		close(written)
+		<-saved
 		return all.acked() - before
 	}
 }

@@ -143,7 +143,6 @@ func (h host) Load(ctx context.Context, file io.Reader, bytes int64) error {
 	e := h.r.engine
 	e.BeginLoading(bytes)
 	defer e.EndLoading()
-	e.ReleaseBlocked()
 	return loadStream(ctx, h.r, file)
 }
 
@@ -166,6 +165,15 @@ func (h host) Apply(unit []replication.Effect, settled func()) error {
 // Commit implements replication.Host.
 func (h host) Commit() {
 	h.r.durability.Commit(false) // what is to be done about an error, the durability does
+}
+
+// SetPrimary implements replication.Host.
+func (h host) SetPrimary(address string, port int) {
+	primary := ""
+	if address != "" {
+		primary = address + " " + strconv.Itoa(port)
+	}
+	h.r.engine.Params.Note("replicaof", primary)
 }
 
 // SetReplica implements replication.Host.
@@ -202,13 +210,11 @@ func (h host) Linked(remote, local string, end func()) (over func()) {
 
 // Follow implements engine.Replication.
 func (r *replicating) Follow(address string, port int, over func()) {
-	r.engine.Params.Note("replicaof", address+" "+strconv.Itoa(port))
 	r.node.Follow(address, port, over)
 }
 
 // Lead implements engine.Replication.
 func (r *replicating) Lead(over func()) {
-	r.engine.Params.Note("replicaof", "")
 	r.node.Lead(over)
 }
 

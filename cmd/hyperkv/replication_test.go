@@ -17,9 +17,15 @@ func TestReplication(t *testing.T) {
 			replica := startNode(t, to)
 			link := startProxy(t, primary.Addr)
 			primary.do(t, "DEBUG", "POPULATE", "2000", "many", "200")
-			l := startTraffic(t, primary.Addr, 3)
+			forms := known
+			if from != "redis" && to != "redis" {
+				forms = beyond
+			}
+			l := startTraffic(t, primary.Addr, 3, forms...)
 			replica.follow(t, link.addr())
 			eventually(t, "the link is up", func() bool { return replica.info(t, "master_link_status") == "up" })
+			// FLUSHALL ends a snapshot of Redis, so that there may have been several.
+			before := primary.number(t, "sync_full")
 			r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 			rounds, written := 3, int64(0)
 			if long() {
@@ -34,16 +40,13 @@ func TestReplication(t *testing.T) {
 				l.end()
 				written += l.count.Load()
 				equal(t, primary, replica)
-				if left := replica.info(t, "unexpected_error_replies"); left != "0" && to != "redis" {
-					t.Errorf("%s commands of the primary could not be done", left)
-				}
-				l = startTraffic(t, primary.Addr, 3)
+				l = startTraffic(t, primary.Addr, 3, forms...)
 			}
 			l.end()
 			equal(t, primary, replica)
-			full, partial := primary.number(t, "sync_full"), primary.number(t, "sync_partial_ok")
+			full, partial := primary.number(t, "sync_full")-before, primary.number(t, "sync_partial_ok")
 			t.Logf("%d full syncs, %d partial", full, partial)
-			if full > 1+rounds/2 || partial < rounds {
+			if full > 0 || partial < rounds {
 				t.Errorf("%d full syncs and %d partial ones, of %d rounds", full, partial, rounds)
 			}
 			if written < 500 {

@@ -67,7 +67,8 @@ func configSet(c *engine.Context) error {
 	for i := 0; i < len(args); i += 2 {
 		pairs = append(pairs, config.Pair{Name: string(args[i]), Value: string(args[i+1])})
 	}
-	if err := c.Engine.Params.SetFrom(config.Caller{Local: c.Session.Local()}, pairs); err != nil {
+	_, loading := c.Engine.Loading()
+	if err := c.Engine.Params.SetFrom(config.Caller{Local: c.Session.Local(), Loading: loading}, pairs); err != nil {
 		return resp.Error(err.Error())
 	}
 	return c.Reply.OK()

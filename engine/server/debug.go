@@ -82,9 +82,12 @@ var debugging = engine.Command{
 		accepted("SET-SKIP-CHECKSUM-VALIDATION", "6.2.0", "enabled:integer", "there are no checksums to check"),
 		accepted("AOF-FLUSH-SLEEP", "6.2.0", "microseconds:integer", "there is no append-only log"),
 		accepted("DICT-RESIZING", "7.2.0", "enabled:integer", "tables here grow in pieces"),
-		accepted("DELAY-RDB-CLIENT-FREE-SECONDS", "7.2.0", "seconds", "there are no replicas"),
-		accepted("CHANGE-REPL-ID", "4.0.0", "", "there are no replicas"),
+		accepted("DELAY-RDB-CLIENT-FREE-SECONDS", "7.2.0", "seconds", "there is no child process"),
 		{
+			Name: "CHANGE-REPL-ID", Arity: 2, Session: debugChangeReplID, Flags: ofDebug,
+			Summary: "Gives the dataset another replication ID, so that replicas that come back get a snapshot.",
+			Since:   "4.0.0", Complexity: "O(1)",
+		}, {
 			Name: "HELP", Arity: 2, Session: engine.Help, Flags: ofDebug,
 			Summary: "Prints the subcommands and what they do.",
 			Since:   "5.0.0", Complexity: "O(1)",

@@ -215,7 +215,10 @@ func replConf(c *engine.Context) error {
 			return nil
 		case resp.WordIs(option, "RDB-ONLY"):
 			n, ok := resp.ParseInt(value)
-			if !ok || n < 0 || n > 1 {
+			if !ok {
+				return resp.ErrNotInteger
+			}
+			if n < 0 || n > 1 {
 				return resp.Error("ERR value is out of range, value must between 0 and 1")
 			}
 			wishes.SnapshotOnly = n == 1
@@ -228,7 +231,7 @@ func replConf(c *engine.Context) error {
 				wishes.WithoutKeys = true
 			}
 		case resp.WordIs(option, "VERSION"):
-			wishes.Version = string(value)
+			// All versions are served alike.
 		default:
 			return resp.Error("ERR Unrecognized REPLCONF option: " + shownWord(string(option)))
 		}
@@ -343,6 +346,14 @@ func failover(c *engine.Context) error {
 	}
 	if err := r.Failover(o); err != nil {
 		return err
+	}
+	return c.Reply.OK()
+}
+
+// DEBUG CHANGE-REPL-ID
+func debugChangeReplID(c *engine.Context) error {
+	if r := c.Engine.Replication(); r != nil {
+		r.NewHistory()
 	}
 	return c.Reply.OK()
 }

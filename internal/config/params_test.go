@@ -506,3 +506,24 @@ func FuzzSet(f *testing.F) {
 		p.Get(name, value)
 	})
 }
+
+// What the server itself has changed is shown and written down, though no client may set it.
+func TestNote(t *testing.T) {
+	c, err := FromMap(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := NewParams(c)
+	if p.Set([]Pair{{"replicaof", "host 1"}}) == nil {
+		t.Error("a client may set it")
+	}
+	p.Note("replicaof", "host 1")
+	p.Note("replicaof", "host one") // which means nothing
+	if got := p.String("slaveof"); got != "host 1" {
+		t.Errorf("it is %q", got)
+	}
+	p.Note("replicaof", "")
+	if got := p.String("replicaof"); got != "" {
+		t.Errorf("it is %q", got)
+	}
+}

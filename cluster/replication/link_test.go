@@ -1,0 +1,324 @@
+package replication
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"hyperkv/resp"
+)
+
+// primary is a scripted one.
+type scripted struct {
+	listener net.Listener
+	// answer is what PSYNC with the given arguments is answered with, all that comes
+	// behind included.
+	answer func(args []string) []byte
+	// seen are the commands that came.
+	seen chan []string
+	step int // bytes that are sent at a time
+}
+
+func startScripted(t testing.TB, answer func(args []string) []byte) *scripted {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	p := &scripted{listener: l, answer: answer, seen: make(chan []string, 10_000), step: 1 << 20}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c)
+		}
+	}()
+	return p
+}
+
+func (p *scripted) serve(c net.Conn) {
+	defer c.Close()
+	in := bufio.NewReader(c)
+	for {
+		args, err := readCommand(in)
+		if err != nil {
+			return
+		}
+		if len(args) == 0 {
+			continue
+		}
+		p.seen <- args
+		switch args[0] {
+		case "PING":
+			fmt.Fprint(c, "+PONG\r\n")
+		case "REPLCONF":
+			if args[1] != "ACK" {
+				fmt.Fprint(c, "+OK\r\n")
+			}
+		case "AUTH":
+			fmt.Fprint(c, "+OK\r\n")
+		case "PSYNC":
+			for b := p.answer(args); len(b) > 0; {
+				n := min(p.step, len(b))
+				if _, err := c.Write(b[:n]); err != nil {
+					return
+				}
+				b = b[n:]
+			}
+		}
+	}
+}
+
+// readCommand reads one, or an empty line.
+func readCommand(in *bufio.Reader) (args []string, err error) {
+	line, err := in.ReadString('\n')
+	if err != nil || line[0] != '*' {
+		return nil, err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(line[1:]))
+	for range n {
+		if line, err = in.ReadString('\n'); err != nil {
+			return nil, err
+		}
+		size, err := strconv.Atoi(strings.TrimSpace(line[1:]))
+		if err != nil {
+			return nil, err
+		}
+		b := make([]byte, size+2)
+		if _, err := io.ReadFull(in, b); err != nil {
+			return nil, err
+		}
+		args = append(args, string(b[:size]))
+	}
+	return args, err
+}
+
+func (p *scripted) port() int { return p.listener.Addr().(*net.TCPAddr).Port }
+
+const (
+	historyA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	historyB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	mark     = "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm"
+)
+
+// file is a snapshot behind which the stream is in a database.
+func snapshotOf(database int) []byte {
+	body := append(fileBegin(false, historyA, 0, database), "\xfe\x00\x00\x01k\x01v"...)
+	return append(body, fileEnd(checksum(0, body))...)
+}
+
+func commands(lines ...string) []byte {
+	var b []byte
+	for _, line := range lines {
+		b = resp.AppendCommandString(b, strings.Fields(line)...)
+	}
+	return b
+}
+
+// What a primary sends is done, in whichever pieces it comes, and passed on byte for byte.
+func TestFollow(t *testing.T) {
+	stream := commands("SET a b", "SELECT 3", "PING", "DEL x y", "MULTI", "SET m 1", "SELECT 4", "SET n 2", "EXEC", "SET o 3",
+		"REPLCONF GETACK *", "MULTI", "EXEC", "MULTI", "SET lost 1")
+	want := []string{
+		`2 ["SET" "a" "b"];`, `3 ["DEL" "x" "y"];`, `3 ["SET" "m" "1"];4 ["SET" "n" "2"];`, `4 ["SET" "o" "3"];`,
+	}
+	done := len(stream) - len(commands("MULTI", "SET lost 1"))
+	file := snapshotOf(2)
+	for _, head := range []string{
+		fmt.Sprintf("+FULLRESYNC %s 1000\r\n\n\n$%d\r\n%s", historyA, len(file), file),
+		fmt.Sprintf("\n\n+FULLRESYNC %s 1000\r\n\n$EOF:%s\r\n%s%s", historyA, mark, file, mark),
+	} {
+		for _, step := range []int{1, 7, 1 << 20} {
+			ready := make(chan bool, 1)
+			p := startScripted(t, func(args []string) []byte {
+				if args[1] == historyA {
+					return nil // for a second connection there is nothing
+				}
+				ready <- true
+				return []byte(head)
+			})
+			p.step = step
+			n, h := newToyNode(t, toySettings{"masterauth": "secret", "masteruser": "me", "replica-announce-port": 99})
+			over := make(chan bool)
+			n.Follow("127.0.0.1", p.port(), func() { close(over) })
+			<-over
+			<-ready
+			soon(t, "the link is up", func() bool { return n.State().Link == "connected" })
+			if !bytes.Equal(h.file(), file) || n.State().History != historyA || n.State().Position != 1000 {
+				t.Fatalf("step %d: %d bytes were loaded, up to %d", step, len(h.file()), n.State().Position)
+			}
+			// The stream comes on the connection that is there.
+			n.feed.mu.Lock()
+			c := n.feed.tail()
+			n.feed.mu.Unlock()
+			feedIn(t, theLink(n), stream, step)
+			soon(t, "all is done", func() bool { return n.State().Position == int64(1000+done) })
+			if got := h.list(); !slices.Equal(got, want) {
+				t.Errorf("step %d: done %q, want %q", step, got, want)
+			}
+			if got := all(n.feed, &c, 1000); !bytes.Equal(got, stream[:done]) {
+				t.Errorf("step %d: passed on %q", step, got)
+			}
+			var seen []string
+			for len(p.seen) > 0 {
+				seen = append(seen, strings.Join(<-p.seen, " "))
+			}
+			if len(seen) < 6 || seen[1] != "AUTH me secret" || seen[2] != "REPLCONF listening-port 99" || !strings.HasPrefix(seen[5], "PSYNC ") {
+				t.Errorf("it said %q", seen)
+			}
+		}
+	}
+}
+
+// theLink is the node's link.
+func theLink(n *Node) *link {
+	l := make(chan *link)
+	n.post(func() { l <- n.link })
+	return <-l
+}
+
+// close cuts the connection.
+func (l *link) close() {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.conn.Close()
+}
+
+// feedIn lets a link that waits for its primary read bytes, in pieces, as follow does.
+func feedIn(t *testing.T, l *link, b []byte, step int) {
+	t.Helper()
+	l.stop() // it reads by itself no more
+	client, server := net.Pipe()
+	next := &link{node: l.node, host: l.host, port: l.port, conn: client, patience: time.Minute, database: l.database}
+	next.applied.Store(l.node.feed.end())
+	go func() { _, _ = io.Copy(io.Discard, server) }() // acknowledgements
+	go func() {
+		for len(b) > 0 {
+			n := min(step, len(b))
+			if _, err := server.Write(b[:n]); err != nil {
+				return
+			}
+			b = b[n:]
+		}
+		server.Close()
+	}()
+	if err := next.follow(); err == nil {
+		t.Error("the link has ended without a reason")
+	}
+}
+
+// After a cut the replica asks for what it has not seen; a primary whose history has
+// another name tells it.
+func TestContinue(t *testing.T) {
+	asked := make(chan []string, 10)
+	answers := []string{
+		fmt.Sprintf("+FULLRESYNC %s 10\r\n$%d\r\n%s", historyA, len(snapshotOf(0)), snapshotOf(0)),
+		"+CONTINUE\r\n", "+CONTINUE " + historyB + "\r\n", "-NOMASTERLINK wait\r\n", "+CONTINUE\r\n",
+	}
+	p := startScripted(t, func(args []string) []byte {
+		asked <- args
+		if len(answers) == 0 {
+			return nil
+		}
+		answer := answers[0]
+		answers = answers[1:]
+		return []byte(answer)
+	})
+	n, h := newToyNode(t, nil)
+	n.Follow("127.0.0.1", p.port(), func() {})
+	<-asked
+	cut := func() {
+		t.Helper()
+		soon(t, "the link is up", func() bool { return n.State().Link == "connected" })
+		theLink(n).close()
+	}
+	cut()
+	if args := <-asked; args[1] != historyA || args[2] != "11" {
+		t.Errorf("it asked for %q", args)
+	}
+	cut()
+	<-asked
+	cut()
+	if args := <-asked; args[1] != historyB || args[2] != "11" {
+		t.Errorf("it asked for %q", args)
+	}
+	<-asked // again, after NOMASTERLINK
+	soon(t, "the link is up", func() bool { return n.State().Link == "connected" })
+	if s := n.State(); s.OldHistory != historyA || s.OldPosition != 10 {
+		t.Errorf("the old history is %s up to %d", s.OldHistory, s.OldPosition)
+	}
+	// The stream is the primary's: nothing is added to it here.
+	n.feed.ping()
+	n.feed.ask()
+	over := make(chan bool)
+	n.Lead(func() { close(over) })
+	<-over
+	if s := n.State(); s.OldHistory != historyB || s.History == historyB || s.Position != 10 {
+		t.Errorf("on its own it has %s and %s", s.History, s.OldHistory)
+	}
+	if !h.isRecorded() || h.isReplica() {
+		t.Error("it is not a primary")
+	}
+}
+
+// A primary may send anything at all.
+func FuzzPrimary(f *testing.F) {
+	for _, head := range []string{
+		"+FULLRESYNC " + historyA + " 1\r\n$3\r\nabc", "+CONTINUE\r\n", "+CONTINUE " + historyB + "\r\n*1\r\n$4\r\nPING\r\n",
+		"+FULLRESYNC " + historyA + " 5\r\n$EOF:" + mark + "\r\nREDIS0009" + mark, "-ERR no\r\n", "+FULLRESYNC x y z\r\n", "\n\n\n", "+\r\n",
+		"+CONTINUE\r\n*2\r\n$6\r\nSELECT\r\n$3\r\n999\r\n", "+CONTINUE\r\n*-1\r\n", "+CONTINUE\r\n*1000000000\r\n$1\r\n",
+		"+CONTINUE\r\n*1\r\n$4\r\nEXEC\r\n*1\r\n$5\r\nMULTI\r\n*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n", "+CONTINUE\r\n*0\r\n*1\r\n$0\r\n\r\n",
+	} {
+		f.Add([]byte(head))
+	}
+	f.Add(slices.Concat([]byte("+CONTINUE\r\n"), commands("SELECT 1", "MULTI", "SET a b", "EXEC", "DEL a")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h := &toyHost{}
+		dir := t.TempDir()
+		n := &Node{
+			o:    Options{Host: h, Settings: toySettings{}, Folder: func() string { return dir }, Port: func() int { return 1 }},
+			log:  slog.New(slog.DiscardHandler),
+			feed: newFeed(historyA, 1<<20),
+		}
+		n.feed.open()
+		client, server := net.Pipe()
+		defer client.Close()
+		l := &link{node: n, conn: client, patience: time.Minute}
+		go func() { _, _ = io.Copy(io.Discard, server) }()
+		go func() {
+			r := rand.New(rand.NewPCG(uint64(len(b)), 1))
+			for len(b) > 0 {
+				k := min(1+r.IntN(9), len(b))
+				if _, err := server.Write(b[:k]); err != nil {
+					return
+				}
+				b = b[k:]
+			}
+			server.Close()
+		}()
+		full, err := l.ask()
+		if err == nil && full != nil {
+			err = l.copy(context.Background(), full)
+		}
+		if err == nil {
+			before := n.feed.end()
+			_ = l.follow()
+			if n.feed.end() < before {
+				t.Error("the stream has become shorter")
+			}
+		}
+	})
+}
