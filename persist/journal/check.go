@@ -99,10 +99,12 @@ func (r *LogReport) read(o wal.Options) (err error) {
 	}
 	// What follows on the snapshot may also be whole where nothing but the room between two
 	// records is damaged.
-	r.Older = r.From > r.Found.Last+1 || r.From == r.Found.Last+1 && following.Records > 0
-	r.Lost = r.behind
-	if r.Older {
+	r.Older = r.From > r.Found.Last+1 || r.Damage != nil && r.From == r.Found.Last+1 && following.Records > 0
+	switch {
+	case r.Older:
 		r.Lost = r.behind.without(following)
+	case r.Damage != nil:
+		r.Lost = r.behind
 	}
 	return err
 }
