@@ -23,16 +23,16 @@ import (
 // blocks is a snapshot.Sink in memory. Safe for concurrent use.
 type blocks struct {
 	mu  sync.Mutex
-	all map[int][][]byte
+	all map[int][]snapshot.Block
 }
 
 func (b *blocks) Write(shard int, block snapshot.Block) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.all == nil {
-		b.all = map[int][][]byte{}
+		b.all = map[int][]snapshot.Block{}
 	}
-	b.all[shard] = append(b.all[shard], block.Bytes)
+	b.all[shard] = append(b.all[shard], block)
 	return nil
 }
 
@@ -42,7 +42,10 @@ func (b *blocks) load(t testing.TB, l *lab, shards int) {
 	for i, all := range b.all {
 		loader := snapshot.NewLoader(l.Engine, i, shards)
 		for _, block := range all {
-			if err := loader.Load(block); err != nil {
+			if err := snapshot.CheckBlock(block.Bytes, block.Keys, i, shards); err != nil {
+				t.Fatalf("check a block of shard %d: %v", i, err)
+			}
+			if err := loader.Load(block.Bytes, block.Keys); err != nil {
 				t.Fatalf("load a block of shard %d: %v", i, err)
 			}
 		}
