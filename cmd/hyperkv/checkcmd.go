@@ -55,11 +55,11 @@ var errDamaged = errors.New("the data is damaged: see above")
 // checkData reads everything in a data directory that no server uses, says what is
 // there, and with repair cuts off what is damaged.
 func checkData(out io.Writer, dir string, repair bool) error {
-	unlock, err := lockFolder(dir)
+	lock, err := lockFolder(dir, "check")
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer lock.release()
 	reports, err := journal.Check(journal.Options{Disk: disk.OS{}, Dir: filepath.Join(dir, "journal")}, repair)
 	damaged := 0
 	for _, r := range reports {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -37,7 +35,7 @@ type durability struct {
 	journal   atomic.Pointer[journal.Journal]
 	recording *journal.Journal        // guarded by the turns of all shards
 	loops     atomic.Pointer[[]*loop] // those that may wait for the journal
-	unlock    func()                  // nil until the data directory is ours
+	claim     claim
 	// exit ends the process at once: see failed.
 	exit func(code int)
 
@@ -61,9 +59,7 @@ func (d *durability) start(e *engine.Engine) error {
 	d.engine = e
 	d.saver = newSaver(d)
 	if err := d.recover(); err != nil {
-		if d.unlock != nil {
-			d.unlock()
-		}
+		d.claim.release()
 		return err
 	}
 	d.clock.Release()
@@ -100,26 +96,10 @@ func (d *durability) state() (state engine.DurabilityState) {
 // folder is a folder in the data directory.
 func (d *durability) folder(name string) string { return filepath.Join(d.cfg.DataDir, name) }
 
-// own makes the data directory, and this process the only one that uses it.
-func (d *durability) own() error {
-	if d.unlock != nil {
-		return nil
-	}
-	if err := os.MkdirAll(d.cfg.DataDir, 0o750); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
-	}
-	unlock, err := lockFolder(d.cfg.DataDir)
-	if err != nil {
-		return err
-	}
-	d.unlock = unlock
-	return nil
-}
-
 // journalOptions are those of a journal for this engine.
 func (d *durability) journalOptions() journal.Options {
 	return journal.Options{
-		Disk: disk.OS{}, Dir: d.folder("journal"), Shards: len(d.engine.Shards.Shards), Log: d.log,
+		Disk: disk.OS{}, Dir: d.folder(journalFolder), Shards: len(d.engine.Shards.Shards), Log: d.log,
 		Policy:    policies[d.engine.Params.String("appendfsync")],
 		Player:    func(log, shards int) journal.Player { return player{d.engine.NewReplayer(log, shards)} },
 		Committed: d.committed,
@@ -243,9 +223,7 @@ func (d *durability) close() (err error) {
 	if j := d.journal.Load(); j != nil {
 		err = j.Close()
 	}
-	if d.unlock != nil {
-		d.unlock()
-	}
+	d.claim.release()
 	return err
 }
 
@@ -261,5 +239,3 @@ func (p player) Play(effects []journal.Effect, shared bool) error {
 	}
 	return nil
 }
-
-var errInUse = errors.New("another process uses it")

@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"sync"
 	"time"
 
 	"hyperkv/engine"
@@ -23,31 +20,23 @@ import (
 func (d *durability) recover() error {
 	e := d.engine
 	logged, saved := e.Params.Bool("appendonly"), e.Params.Bool("snapshot_enabled")
-	if !logged && !saved && !d.anything() {
+	if !logged && !saved && !holdsData(d.cfg.DataDir) {
 		return nil
 	}
-	if err := d.own(); err != nil {
+	if err := d.claim.take(d.cfg.DataDir); err != nil {
 		return err
 	}
 	began := time.Now()
-	loaded, newest, err := d.loadSnapshot()
+	b, err := d.loadSnapshot()
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
 	options := d.journalOptions()
-	options.Newest = newest
-	if loaded != nil {
-		options.Loaded = loaded.Number
-		options.From = (*journal.Position)(loaded.Journal)
-	}
-	behind, err := journal.After(options.Disk, options.Dir)
+	there, err := b.journal(&options)
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
-	if loaded != nil && loaded.Journal != nil && behind == nil {
-		return fmt.Errorf("recovery: %s is missing, and snapshot %d says that there is more in it", options.Dir, loaded.Number)
-	}
-	if !logged && behind == nil {
+	if !logged && !there {
 		return nil
 	}
 	j, found, err := journal.Open(options)
@@ -72,82 +61,38 @@ func (d *durability) recover() error {
 	return j.Close()
 }
 
-// anything says whether there is data in the data directory.
-func (d *durability) anything() bool {
-	for _, name := range []string{"journal", "snapshots"} {
-		if _, err := os.Stat(d.folder(name)); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// loadSnapshot loads the newest snapshot that can be read, and returns its manifest, nil
-// if there is none, and the number of the newest that there ever was.
-func (d *durability) loadSnapshot() (loaded *snapshots.Manifest, newest uint64, err error) {
-	dir := d.folder("snapshots")
-	all, damaged, err := snapshots.List(disk.OS{}, dir)
-	if err != nil {
-		return nil, 0, err
-	}
-	newest = snapshots.NewestNumber(all, damaged)
-	for i := range all {
-		m := &all[i]
+// loadSnapshot loads the newest snapshot that can be read, if there is one.
+func (d *durability) loadSnapshot() (basis, error) {
+	dir := d.folder(snapshotsFolder)
+	b, err := chooseBasis(disk.OS{}, d.cfg.DataDir, func(m *snapshots.Manifest) error {
 		began := time.Now()
-		err := d.load(dir, m)
+		err := readSnapshot(disk.OS{}, dir, m, func(shard int) func([]byte, int) error {
+			return snapshot.NewLoader(d.engine, shard, m.Shards).Load
+		})
 		var damage *snapshots.DamageError
 		if errors.As(err, &damage) {
-			damaged = append(damaged, damage)
 			d.empty()
-			continue
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("load snapshot %d: %w", m.Number, err)
-		}
-		for _, damage := range damaged {
-			d.log.Error("a snapshot is damaged: an older one was loaded, and more of the log is repeated", "err", damage, "loaded", m.Number)
+			return err
 		}
 		took := time.Since(began).Seconds()
 		d.log.Info("snapshot loaded", "number", m.Number, "keys", m.Keys, "bytes", m.Bytes, "seconds", took,
 			"keys_per_second", int(float64(m.Keys)/max(took, 1e-9)))
 		d.saver.loaded(m)
-		return m, newest, nil
-	}
-	if len(damaged) == 0 {
-		return nil, newest, nil
-	}
-	for _, damage := range damaged {
-		d.log.Error("a snapshot is damaged", "err", damage)
-	}
-	if _, err := os.Stat(filepath.Join(d.folder("journal"))); err == nil {
-		d.log.Warn("no snapshot can be read: the log is repeated from its beginning, if it still has that")
-		return nil, newest, nil
-	}
-	return nil, 0, fmt.Errorf("no snapshot can be read: %w", damaged[0])
-}
-
-// load loads a snapshot, all files at once.
-func (d *durability) load(dir string, m *snapshots.Manifest) error {
-	errs := make([]error, m.Shards)
-	var wg sync.WaitGroup
-	for i := range m.Shards {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			loader := snapshot.NewLoader(d.engine, i, m.Shards)
-			errs[i] = snapshots.Read(disk.OS{}, dir, m, i, func(block []byte, _ int, _ int64) error {
-				return loader.Load(block)
-			})
-		}()
-	}
-	wg.Wait()
-	for _, err := range errs { // damage of one counts more than what it may have led to
-		var damage *snapshots.DamageError
-		if errors.As(err, &damage) {
-			return err
+		return nil
+	})
+	for _, damage := range b.damaged {
+		if b.loaded != nil {
+			d.log.Error("a snapshot is damaged: an older one was loaded, and more of the log is repeated", "err", damage, "loaded", b.loaded.Number)
+		} else {
+			d.log.Error("a snapshot is damaged", "err", damage)
 		}
 	}
-	return errors.Join(errs...)
+	if err == nil && b.loaded == nil && len(b.damaged) > 0 {
+		d.log.Warn("no snapshot can be read: the log is repeated from its beginning, if it still has that")
+	}
+	return b, err
 }
 
 // empty takes everything from the engine.
@@ -188,15 +133,13 @@ func (d *durability) reload() (err error) {
 // replay recovers what a data directory holds that another process uses, or another engine
 // of this one, and changes nothing there.
 func (d *durability) replay() (all [][]snapshot.Block, err error) {
-	loaded, newest, err := d.loadSnapshot()
+	b, err := d.loadSnapshot()
 	if err != nil {
 		return nil, err
 	}
 	options := d.journalOptions()
-	options.Newest = newest
-	if loaded != nil {
-		options.Loaded = loaded.Number
-		options.From = (*journal.Position)(loaded.Journal)
+	if _, err := b.journal(&options); err != nil {
+		return nil, err
 	}
 	if _, err := journal.Replay(options); err != nil {
 		return nil, err
