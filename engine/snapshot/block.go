@@ -54,7 +54,7 @@ func each(block []byte, visit func(body *rdb.Body, key *rdb.Key) error) (keys in
 // counted holds how many keys a block has against how many it should have.
 func counted(keys, want int) error {
 	if keys != want {
-		return &BlockError{fmt.Errorf("a block with %d keys, and there should be %d", keys, want)}
+		return &BlockError{fmt.Errorf("there are %d keys in a block that should have %d", keys, want)}
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 type Loader struct {
 	e         *engine.Engine
 	home      *shard.Shard // whose the keys are; nil if there were other shards then
+	index     int          // of the shard that has taken them
+	shards    int          // how many there were
 	databases int
 	keys      uint64
 
@@ -26,7 +28,7 @@ type Loader struct {
 
 // NewLoader makes a Loader for what a shard has taken when there were so many.
 func NewLoader(e *engine.Engine, index, shards int) *Loader {
-	l := &Loader{e: e, databases: int(e.Params.Int("databases"))}
+	l := &Loader{e: e, index: index, shards: shards, databases: int(e.Params.Int("databases"))}
 	if shards == len(e.Shards.Shards) {
 		l.home = e.Shards.Shards[index]
 	}
@@ -41,10 +43,10 @@ func (l *Loader) Keys() uint64 { return l.keys }
 func (l *Loader) Load(block []byte, keys int) (err error) {
 	there := 0
 	if l.home != nil {
-		l.home.Do(func() { there, err = l.load(block, l.home, false) })
+		l.home.Do(func() { there, err = l.load(block, l.home) })
 	} else {
 		for _, s := range l.e.Shards.Shards {
-			s.Do(func() { there, err = l.load(block, s, true) })
+			s.Do(func() { there, err = l.load(block, s) })
 			if err != nil {
 				break
 			}
@@ -56,9 +58,9 @@ func (l *Loader) Load(block []byte, keys int) (err error) {
 	return counted(there, keys)
 }
 
-// load loads those keys of a block that are the shard's, and says how many there are in it;
-// others are an error unless they are expected. The shard's turn is held.
-func (l *Loader) load(block []byte, s *shard.Shard, others bool) (keys int, err error) {
+// load loads those keys of a block that are the shard's, and says how many there are in it.
+// The shard's turn is held.
+func (l *Loader) load(block []byte, s *shard.Shard) (keys int, err error) {
 	c := s.Call()
 	c.BeginClient(&l.client, &l.reply)
 	defer c.EndClient()
@@ -68,10 +70,11 @@ func (l *Loader) load(block []byte, s *shard.Shard, others bool) (keys int, err 
 			return fmt.Errorf("a key in database %d, and there are %d", key.Database, l.databases)
 		}
 		hash := shard.Hash(key.Name)
-		if l.e.Shards.Of(shard.RouteHash(key.Name, hash)) != s {
-			if !others {
-				return strange(key, s.Index)
-			}
+		route := shard.RouteHash(key.Name, hash)
+		if shard.IndexAmong(route, l.shards) != l.index {
+			return strange(key, l.index)
+		}
+		if l.home == nil && l.e.Shards.Of(route) != s {
 			return wrong(key, body.Value(key.Type, passOver{}))
 		}
 		l.args[1] = key.Name

@@ -18,9 +18,9 @@ type LogReport struct {
 	// is, because the snapshot holds all of the generation.
 	From   uint64
 	Damage *wal.DamageError // nil if the log can be read
-	// Older says that what is wrong, damage or that the log ends too soon, is older than the
-	// snapshot, which holds it.
-	Older bool
+	// Anew says that a repair lets the log begin anew with the record From, because what is
+	// wrong, damage or that the log ends too soon, lies before it, where nothing matters.
+	Anew bool
 	// Lost is what a repair lets go, or has let go, of what would be played without the
 	// damage and can be read.
 	Lost   Loss
@@ -61,7 +61,7 @@ func Check(o Options, repair bool) (reports []LogReport, err error) {
 			}
 			options := j.options(g, identity, i)
 			err := r.read(options)
-			if err == nil && repair && (r.Damage != nil || r.Older) {
+			if err == nil && repair && (r.Damage != nil || r.Anew) {
 				err = r.repair(options)
 			}
 			if err != nil {
@@ -97,11 +97,10 @@ func (r *LogReport) read(o wal.Options) (err error) {
 	if errors.As(err, &r.Damage) {
 		err = nil
 	}
-	// What follows on the snapshot may also be whole where nothing but the room between two
-	// records is damaged.
-	r.Older = r.From > r.Found.Last+1 || r.Damage != nil && r.From == r.Found.Last+1 && following.Records > 0
+	// What matters may also be whole where something else than a record is damaged before it.
+	r.Anew = r.From > r.Found.Last+1 || r.Damage != nil && r.From == r.Found.Last+1 && following.Records > 0
 	switch {
-	case r.Older:
+	case r.Anew:
 		r.Lost = r.behind.without(following)
 	case r.Damage != nil:
 		r.Lost = r.behind
@@ -111,7 +110,7 @@ func (r *LogReport) read(o wal.Options) (err error) {
 
 // repair makes the log one that can be read.
 func (r *LogReport) repair(o wal.Options) error {
-	if r.Older {
+	if r.Anew {
 		if err := wal.Rebase(o, r.From); err != nil {
 			return err
 		}

@@ -104,7 +104,7 @@ func TestRepair(t *testing.T) {
 				t.Fatalf("seed %d: %d effects were played, and are %d: %+v", seed, before.Effects, after.Effects, said[bad])
 			}
 		}
-		if said[bad].Older {
+		if said[bad].Anew {
 			older++
 			if said[bad].Lost != (Loss{}) {
 				t.Fatalf("seed %d: the snapshot holds what is damaged, and this is lost: %+v", seed, said[bad])
@@ -163,7 +163,7 @@ func TestRepairOfMissingEnd(t *testing.T) {
 		t.Fatalf("without its end: %v", err)
 	}
 	reports, err := Check(o, true)
-	if err != nil || !reports[0].Older || reports[0].Damage != nil || !reports[0].Repaired || reports[1].Older || reports[1].Repaired {
+	if err != nil || !reports[0].Anew || reports[0].Damage != nil || !reports[0].Repaired || reports[1].Anew || reports[1].Repaired {
 		t.Fatalf("%+v, %v", reports, err)
 	}
 	w.seen = map[int][]uint64{}
