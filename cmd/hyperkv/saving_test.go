@@ -1,6 +1,11 @@
 package main
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,4 +93,98 @@ func TestStopWithLog(t *testing.T) {
 		t.Errorf("there is %q", strings.Join(names, " "))
 	}
 	checks(t, 0, dir, false, "a start would load snapshot 2 (100 keys), and repeat 0 effects")
+}
+
+// A snapshot that cannot be written is tried again later, and stops nobody; a server that is
+// told to stop by a signal does so, and its exit code tells.
+func TestFailedSnapshots(t *testing.T) {
+	dir := t.TempDir()
+	blocked := filepath.Join(dir, "snapshots")
+	s := startDurable(t, dir, "no", 2, "--disable-aof", "--snapshot-interval", "1")
+	c := dial(t, s.Network, s.Addr)
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, c, 100, "a")
+	until(t, "the failure", func() bool { return info(t, c, "rdb_last_bgsave_status") == "err" })
+	began := time.Now()
+	expect(t, c, "(error) ERR", "SAVE")
+	fill(t, c, 100, "b")
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "another try", func() bool { return info(t, c, "rdb_saves") == "1" })
+	if took := time.Since(began); took < 4*time.Second {
+		t.Errorf("it was tried again after %v", took)
+	}
+	fill(t, c, 100, "c")
+	if err := os.RemoveAll(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := s.Wait(10 * time.Second); err != nil || state.ExitCode() != 1 {
+		t.Errorf("%v %v\n%s", state, err, s.Log())
+	}
+}
+
+// What is reserved of the disk by a server without data is what the page says.
+func TestReservedRoom(t *testing.T) {
+	dir := t.TempDir()
+	startDurable(t, dir, "everysec", 2)
+	var room int64
+	until(t, "the segments ahead", func() bool {
+		room = 0
+		for _, name := range files(t, dir, "*/*/*") {
+			if info, err := os.Stat(name); err == nil {
+				room += info.Size()
+			}
+		}
+		return room >= 24<<20
+	})
+	if room != 24<<20 || !strings.Contains(read(t, "../../docs/durability.md"), "takes 12 MiB per shard") {
+		t.Errorf("two shards take %s", bytesText(room))
+	}
+}
+
+// With aof_fsync_policy always, a server that cannot keep its promise ends, and nothing that
+// it has acknowledged is missing.
+func TestAlwaysStops(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		t.Skip("a small file system has to be mounted")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("mount: %v %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	s := startDurable(t, dir, "always", 1)
+	c := dial(t, s.Network, s.Addr)
+	value, acked := strings.Repeat("x", 64<<10), 0
+	for ; acked < 1000; acked++ {
+		if v, err := c.Do("SET", "key"+strconv.Itoa(acked), value); err != nil || v.Text() != "OK" {
+			break
+		}
+	}
+	if state, err := s.Wait(10 * time.Second); err != nil || state.ExitCode() != 1 {
+		t.Fatalf("after %d writes: %v %v\n%s", acked, state, err, s.Log())
+	}
+	if !strings.Contains(s.Log(), "stopping at once: aof_fsync_policy is always") {
+		t.Errorf("the log says\n%s", s.Log())
+	}
+	if out, err := exec.Command("mount", "-o", "remount,size=64m", dir).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v %s", err, out)
+	}
+	s = startDurable(t, dir, "always", 1)
+	c = dial(t, s.Network, s.Addr)
+	for i := range acked {
+		expect(t, c, "(integer) 65536", "STRLEN", "key"+strconv.Itoa(i))
+	}
+	if acked < 50 {
+		t.Errorf("only %d writes were acknowledged", acked)
+	}
 }

@@ -207,3 +207,48 @@ func snapshotEpisode(t *testing.T, seed uint64, shards int) (behind int) {
 	}
 	return behind
 }
+
+// A snapshot is given up when more has changed before it could be stored than memory may be
+// used for, and commands go on.
+func TestSnapshotTooFar(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes some memory")
+	}
+	l := newLab(t, 1, epoch)
+	defer l.Close()
+	c := l.client(t)
+	const keys, length = 80, 4 << 20
+	value := strings.Repeat("x", length)
+	set := func() {
+		t.Helper()
+		for i := range keys {
+			if _, err := c.Do("SET", "key:"+strconv.Itoa(i), value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	set()
+	cut, next, over := make(chan bool), make(chan bool), make(chan error)
+	var taken blocks
+	go func() {
+		paused := false
+		_, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{Native: true, Slice: -1, Pause: func(time.Duration) {
+			if !paused {
+				paused = true
+				cut <- true
+				<-next
+			}
+		}}, &taken)
+		over <- err
+	}()
+	<-cut
+	set()
+	next <- true
+	if err := <-over; err != snapshot.ErrTooFar {
+		t.Errorf("it ended with %v", err)
+	}
+	var again blocks
+	if taken, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{Native: true}, &again); err != nil || taken != keys {
+		t.Errorf("the next one has %d keys, %v", taken, err)
+	}
+}
