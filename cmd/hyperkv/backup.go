@@ -103,8 +103,8 @@ func backup(ctx context.Context, out io.Writer, dir, dest, password string) (err
 	if c.linked > 0 {
 		what += "\nits snapshots are hard links of those in " + dir + ": against the loss of the disk, copy it to another"
 	}
-	_, err = fmt.Fprintf(out, "%s: %s\n", dest, what)
-	return err
+	fmt.Fprintf(out, "%s: %s\n", dest, what)
+	return nil
 }
 
 // vacant returns the name of a folder that is not there, or is empty and can be replaced.

@@ -67,6 +67,9 @@ func checkData(out io.Writer, dir string, repair bool) error {
 	}
 	lock, err := lockFolder(dir, "check")
 	var used *inUseError
+	if err != nil && !errors.As(err, &used) && !repair {
+		lock, err = lockToRead(dir)
+	}
 	if errors.As(err, &used) {
 		return fmt.Errorf("%w: stop it first, or check a backup of it", err)
 	}

@@ -61,11 +61,22 @@ func lockFolder(dir, command string) (*folderLock, error) {
 		return nil, &inUseError{dir, readHolder(dir)}
 	}
 	l := &folderLock{f}
-	if err := l.say(holder{PID: os.Getpid(), Version: engine.Version, Command: command}); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("data_dir: %w", err)
-	}
+	_ = l.say(holder{PID: os.Getpid(), Version: engine.Version, Command: command}) // there may be no room, and it is ours all the same
 	return l, nil
+}
+
+// lockToRead keeps servers from being started on a directory that is only read, and may
+// belong to somebody else or be on a medium that cannot be written.
+func lockToRead(dir string) (*folderLock, error) {
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		return &folderLock{}, nil // no server ever used it
+	}
+	if err := flock(f); err != nil {
+		f.Close()
+		return nil, &inUseError{dir, readHolder(dir)}
+	}
+	return &folderLock{f}, nil
 }
 
 // say writes who holds the lock. It stays the same file, because that is what is locked; so
@@ -82,7 +93,11 @@ func (l *folderLock) say(h holder) error {
 	return err
 }
 
-func (l *folderLock) release() { _ = l.file.Close() }
+func (l *folderLock) release() {
+	if l.file != nil {
+		_ = l.file.Close()
+	}
+}
 
 // readHolder reads who uses a data directory; nil if that cannot be read, at least not now.
 func readHolder(dir string) *holder {
@@ -126,7 +141,8 @@ func (c *claim) take(dir string) error {
 		return err
 	}
 	c.lock = lock
-	return c.say()
+	_ = c.say()
+	return nil
 }
 
 // reached says where the server is reached from now on.

@@ -51,11 +51,11 @@ func restore(ctx context.Context, out io.Writer, from, dir string, force bool) e
 	if !holdsData(from) {
 		return fmt.Errorf("there is no backup in %s", from)
 	}
-	release, err := holdBackup(from)
+	lock, err := lockToRead(from)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer lock.release()
 	if _, err := verify(out, from); err != nil {
 		return err
 	}
@@ -75,25 +75,8 @@ func restore(ctx context.Context, out io.Writer, from, dir string, force bool) e
 	if t.aside != "" {
 		what += "\nwhat was there before is in " + t.aside
 	}
-	_, err = fmt.Fprintf(out, "%s: %s\nstart it with: hyperkv serve --data-dir %s\n", t.dir, what, t.dir)
-	return err
-}
-
-// holdBackup keeps servers from being started on a backup while it is read, if one ever was:
-// where nothing can be written none can be.
-func holdBackup(dir string) (release func(), err error) {
-	if _, err := os.Stat(filepath.Join(dir, lockName)); err != nil {
-		return func() {}, nil
-	}
-	lock, err := lockFolder(dir, "restore")
-	var used *inUseError
-	switch {
-	case errors.As(err, &used):
-		return nil, err
-	case err != nil:
-		return func() {}, nil
-	}
-	return lock.release, nil
+	fmt.Fprintf(out, "%s: %s\nstart it with: hyperkv serve --data-dir %s\n", t.dir, what, t.dir)
+	return nil
 }
 
 // A restoreTarget is the directory that is to be made of a backup.

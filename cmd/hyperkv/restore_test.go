@@ -110,6 +110,8 @@ func TestRestoreFromReadOnlyDisk(t *testing.T) {
 	if out, err := exec.Command("mount", "-o", "remount,ro", medium).CombinedOutput(); err != nil {
 		t.Skipf("mount: %v %s", err, out)
 	}
+	checks(t, 0, dest, false, "a start would load snapshot 2 (1000 keys), and repeat 500 effects")
+	checks(t, 1, dest, true, "read-only file system")
 	target := filepath.Join(t.TempDir(), "deep", "data")
 	succeeds(t, "restore", dest, target)
 	serves(t, target, map[string]int{"b": 500, "c": 500})
