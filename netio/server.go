@@ -177,8 +177,17 @@ func (s *Server) tick() {
 // Addr lists the addresses the server listens on, as the kernel knows them.
 func (s *Server) Addr() []string {
 	addrs := make([]string, len(s.listeners))
+	for i, a := range s.Listeners() {
+		addrs[i] = a.String()
+	}
+	return addrs
+}
+
+// Listeners lists the addresses the server listens on, with their networks.
+func (s *Server) Listeners() []net.Addr {
+	addrs := make([]net.Addr, len(s.listeners))
 	for i, ln := range s.listeners {
-		addrs[i] = ln.Addr().String()
+		addrs[i] = ln.Addr()
 	}
 	return addrs
 }

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"hyperkv/internal/config"
 	"hyperkv/persist/disk"
-	"hyperkv/persist/journal"
 )
 
 func newCheckCommand() *cobra.Command {
@@ -20,7 +18,11 @@ func newCheckCommand() *cobra.Command {
 		Use: "check PATH", Args: cobra.ExactArgs(1),
 		Short: "Check a configuration file, or the data in a data directory",
 		Long: `Check a configuration file and list all its mistakes, or read everything in a data
-directory that no server uses and say what is there and what is damaged.`,
+directory that no server uses: every snapshot and every log, contents included. It says what
+is there, what is damaged, and what a start would load and repeat, or why it would be refused.
+
+The exit code is 1 when a start would be refused, or when something is damaged and was not
+repaired. Keep a copy of the directory before you use --repair.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
 				return checkData(cmd.OutOrStdout(), args[0], repair)
@@ -31,7 +33,8 @@ directory that no server uses and say what is there and what is damaged.`,
 			return checkConfig(cmd, args[0])
 		},
 	}
-	cmd.Flags().BoolVar(&repair, "repair", false, "Cut damaged logs off where they are damaged. What is behind that is lost.")
+	cmd.Flags().BoolVar(&repair, "repair", false, "Cut logs off where they are damaged, unless a snapshot holds what is damaged; remove snapshots that "+
+		"cannot be read and that a start can do without; detach the newest from a log that is gone. It says what is lost.")
 	return cmd
 }
 
@@ -50,38 +53,39 @@ func checkConfig(cmd *cobra.Command, path string) error {
 	return err
 }
 
-var errDamaged = errors.New("the data is damaged: see above")
+var (
+	errDamaged = errors.New("the data is damaged: see above")
+	errRefused = errors.New("a start would be refused: see above")
+)
 
-// checkData reads everything in a data directory that no server uses, says what is
-// there, and with repair cuts off what is damaged.
+// checkData reads everything in a data directory that no server uses, says what is there
+// and what a start would do, and with repair mends what is damaged.
 func checkData(out io.Writer, dir string, repair bool) error {
-	unlock, err := lockFolder(dir)
-	if err != nil {
+	if !holdsData(dir) {
+		_, err := fmt.Fprintf(out, "%s: there is no data here, and a start would begin with nothing\n", dir)
 		return err
 	}
-	defer unlock()
-	reports, err := journal.Check(journal.Options{Disk: disk.OS{}, Dir: filepath.Join(dir, "journal")}, repair)
-	damaged := 0
-	for _, r := range reports {
-		f := r.Found
-		fmt.Fprintf(out, "%s, log %d: %d segments, %s, records %d to %d (synced up to %d), %d units, %d effects\n", r.Folder, r.Log,
-			f.Segments, bytesText(f.Bytes), f.First, f.Last, f.Durable, r.Units, r.Effects)
-		switch {
-		case r.Damage != nil && r.Repaired:
-			fmt.Fprintf(out, "  %v: it was cut off there, and %d records behind it with it\n", r.Damage, r.Damage.Lost)
-		case r.Damage != nil:
-			damaged++
-			fmt.Fprintf(out, "  %v: --repair would cut it off there, and lose the %d records that can be read behind it\n", r.Damage, r.Damage.Lost)
-		case f.CutPath != "":
-			fmt.Fprintf(out, "  %s ends at byte %d in the middle of a record, as after a loss of power; nobody was promised what is missing\n",
-				f.CutPath, f.CutOffset)
-		}
+	lock, err := lockFolder(dir, "check")
+	var used *inUseError
+	if err != nil && !errors.As(err, &used) && !repair {
+		lock, err = lockToRead(dir)
+	}
+	if errors.As(err, &used) {
+		return fmt.Errorf("%w: stop it first, or check a backup of it", err)
 	}
 	if err != nil {
 		return err
 	}
-	if damaged > 0 {
+	defer lock.release()
+	c := checkup{out: out, dir: dir, disk: disk.Reading{}, repair: repair}
+	if repair {
+		c.disk = disk.OS{}
+	}
+	switch start := c.run(); {
+	case c.left > 0:
 		return errDamaged
+	case start.err != nil:
+		return errRefused
 	}
 	_, err = fmt.Fprintf(out, "%s: ok\n", dir)
 	return err

@@ -112,6 +112,37 @@ func TestArchitectureNamesFiles(t *testing.T) {
 	}
 }
 
+// The tests that docs/durability.md names are where it says.
+func TestDurabilityNamesTests(t *testing.T) {
+	page := read(t, "../../docs/durability.md")
+	named := 0
+	for _, paragraph := range strings.Split(page, "\n\n") {
+		if !strings.HasPrefix(paragraph, "Test") {
+			continue
+		}
+		var tests []string
+		for _, match := range regexp.MustCompile("`(Test\\w+)`|`([\\w/]+_test\\.go)`").FindAllStringSubmatch(paragraph, -1) {
+			if match[2] == "" {
+				tests = append(tests, match[1])
+				continue
+			}
+			source := read(t, filepath.Join("../..", match[2]))
+			for _, test := range tests {
+				if named++; !strings.Contains(source, "\nfunc "+test+"(") {
+					t.Errorf("%s has no %s", match[2], test)
+				}
+			}
+			tests = nil
+		}
+		if len(tests) > 0 {
+			t.Errorf("it is not said where %q are", tests)
+		}
+	}
+	if sections := strings.Count(page, "\n## "); named < 2*sections {
+		t.Errorf("%d tests are named for %d sections", named, sections)
+	}
+}
+
 // The first session of the README is what a client sees.
 func TestReadmeSession(t *testing.T) {
 	prompt := regexp.MustCompile(`(?m)^127\.0\.0\.1:6379(?:\(TX\))?> `)

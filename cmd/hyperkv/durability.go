@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -38,8 +37,8 @@ type durability struct {
 	recording *journal.Journal // guarded by the turns of all shards
 	sinks     *effectSinks
 	loops     atomic.Pointer[[]*loop] // those that may wait for the journal
-	unlock    func()                  // nil until the data directory is ours
-	read      atomic.Int64            // bytes that were recovered
+	claim     claim
+	read      atomic.Int64 // bytes that were recovered
 	// exit ends the process at once: see failed.
 	exit func(code int)
 
@@ -113,26 +112,10 @@ func (d *durability) state() (state engine.DurabilityState) {
 // folder is a folder in the data directory.
 func (d *durability) folder(name string) string { return filepath.Join(d.cfg.DataDir, name) }
 
-// own makes the data directory, and this process the only one that uses it.
-func (d *durability) own() error {
-	if d.unlock != nil {
-		return nil
-	}
-	if err := (disk.OS{}).MakeDir(d.cfg.DataDir); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
-	}
-	unlock, err := lockFolder(d.cfg.DataDir)
-	if err != nil {
-		return err
-	}
-	d.unlock = unlock
-	return nil
-}
-
 // journalOptions are those of a journal for this engine.
 func (d *durability) journalOptions() journal.Options {
 	return journal.Options{
-		Disk: disk.OS{}, Dir: d.folder("journal"), Shards: len(d.engine.Shards.Shards), Log: d.log,
+		Disk: disk.OS{}, Dir: d.folder(journalFolder), Shards: len(d.engine.Shards.Shards), Log: d.log,
 		Policy:    policies[d.engine.Params.String("appendfsync")],
 		Player:    func(log, shards int) journal.Player { return player{d.engine.NewReplayer(log, shards)} },
 		Committed: d.committed,
@@ -268,9 +251,7 @@ func (d *durability) close() (err error) {
 	if j := d.journal.Load(); j != nil {
 		err = j.Close()
 	}
-	if d.unlock != nil {
-		d.unlock()
-	}
+	d.claim.release()
 	return err
 }
 
@@ -286,5 +267,3 @@ func (p player) Play(effects []journal.Effect, shared bool) error {
 	}
 	return nil
 }
-
-var errInUse = errors.New("another process uses it")

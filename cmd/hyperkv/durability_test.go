@@ -128,7 +128,7 @@ func TestDataDirectory(t *testing.T) {
 		t.Errorf("with a damaged log: exit code %d, %s", code, out)
 	}
 	// check says the same, and what a repair would lose; after it the server starts.
-	if out, code := run(t, "check", dir); code == 0 || !strings.Contains(out, "--repair would cut it off there, and lose the ") {
+	if out, code := run(t, "check", dir); code == 0 || !strings.Contains(out, "--repair would cut it off there, and lose ") {
 		t.Errorf("check: exit code %d, %s", code, out)
 	}
 	if out, code := run(t, "check", "--repair", dir); code != 0 || !strings.Contains(out, "it was cut off there") {

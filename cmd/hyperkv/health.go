@@ -1,12 +1,11 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,7 +53,7 @@ func newHealthCommand() *cobra.Command {
 			if t.address == "" {
 				return errors.New("the configuration has neither a port nor a unixsocket to ask")
 			}
-			took, err := ping(t, timeout)
+			took, err := ping(cmd.Context(), t, timeout)
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.address, err)
 			}
@@ -88,47 +87,19 @@ func reachable(c *config.Config) string {
 }
 
 // ping logs in when there is a password, and waits for PONG.
-func ping(t target, timeout time.Duration) (time.Duration, error) {
+func ping(ctx context.Context, t target, timeout time.Duration) (time.Duration, error) {
 	start := time.Now()
-	conn, err := net.DialTimeout(t.network, t.address, timeout)
+	r, err := dialRemote(ctx, t.network, t.address, t.password, start.Add(timeout))
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
-	if err := conn.SetDeadline(start.Add(timeout)); err != nil {
-		return 0, err
-	}
-	replies := bufio.NewReaderSize(conn, 4096)
-	ask := func(words ...string) (string, error) {
-		var request strings.Builder
-		fmt.Fprintf(&request, "*%d\r\n", len(words))
-		for _, word := range words {
-			fmt.Fprintf(&request, "$%d\r\n%s\r\n", len(word), word)
-		}
-		if _, err := conn.Write([]byte(request.String())); err != nil {
-			return "", err
-		}
-		line, err := replies.ReadSlice('\n')
-		if err != nil {
-			return "", fmt.Errorf("no reply to %s: %w", words[0], err)
-		}
-		return strings.TrimRight(string(line), "\r\n"), nil
-	}
-	if t.password != "" {
-		reply, err := ask("AUTH", t.password)
-		if err != nil {
-			return 0, err
-		}
-		if reply != "+OK" {
-			return 0, fmt.Errorf("AUTH was answered with %q", reply)
-		}
-	}
-	reply, err := ask("PING")
+	defer r.close()
+	reply, err := r.ask("PING")
 	if err != nil {
 		return 0, err
 	}
-	if reply != "+PONG" {
-		return 0, fmt.Errorf("PING was answered with %q", reply)
+	if replyLine(reply) != "+PONG" {
+		return 0, fmt.Errorf("PING was answered with %q", replyLine(reply))
 	}
 	return time.Since(start), nil
 }

@@ -55,7 +55,7 @@ func newRootCommand() *cobra.Command {
 
 	serving := &cobra.Command{Use: "serve", Short: "Run the server (the default)", Args: cobra.NoArgs}
 	serveFlags(serving, serve)
-	root.AddCommand(serving, newConfigCommand(), newCheckCommand(), newHealthCommand(), newVersionCommand(), newBenchCommand())
+	root.AddCommand(serving, newConfigCommand(), newCheckCommand(), newBackupCommand(), newRestoreCommand(), newHealthCommand(), newVersionCommand(), newBenchCommand())
 	root.AddCommand(newImportCommand(), newExportCommand())
 	root.AddCommand(newDocsCommand())
 	return root

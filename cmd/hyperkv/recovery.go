@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"hyperkv/engine"
@@ -23,26 +22,24 @@ import (
 // there is to be one.
 func (d *durability) recover(ctx context.Context) error {
 	e := d.engine
-	if d.unlock == nil {
+	if !d.claim.taken() {
 		return nil
 	}
 	logged := e.Params.Bool("appendonly")
 	began := time.Now()
 	over := d.report(began)
 	defer over()
-	loaded, newest, err := d.loadSnapshot(ctx)
+	b, err := d.loadSnapshot(ctx)
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
-	options := d.playOptions(ctx, loaded, newest)
-	behind, err := journal.After(options.Disk, options.Dir)
+	options := d.journalOptions()
+	options.Progress = func(bytes int) error { return d.progress(ctx, bytes) }
+	there, err := b.journal(&options)
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
-	if loaded != nil && loaded.Journal != nil && behind == nil {
-		return fmt.Errorf("recovery: %s is missing, and snapshot %d says that there is more in it", options.Dir, loaded.Number)
-	}
-	if !logged && behind == nil {
+	if !logged && !there {
 		return nil
 	}
 	j, found, err := journal.Open(options)
@@ -70,19 +67,19 @@ func (d *durability) recover(ctx context.Context) error {
 // prepare makes the data directory ours, if there is something in it or is to be.
 func (d *durability) prepare() error {
 	p := d.engine.Params
-	if !p.Bool("appendonly") && !p.Bool("snapshot_enabled") && !d.anything() {
+	if !p.Bool("appendonly") && !p.Bool("snapshot_enabled") && !holdsData(d.cfg.DataDir) {
 		return nil
 	}
-	return d.own()
+	return d.claim.take(d.cfg.DataDir)
 }
 
 // size is how many bytes there are to be recovered, about: segments of the log have room
 // to spare, and of the snapshots one is loaded.
 func (d *durability) size() (n int64) {
-	if all, _, err := snapshots.List(disk.OS{}, d.folder("snapshots")); err == nil && len(all) > 0 {
+	if all, _, err := snapshots.List(disk.OS{}, d.folder(snapshotsFolder)); err == nil && len(all) > 0 {
 		n = all[0].Bytes
 	}
-	logs, _ := filepath.Glob(filepath.Join(d.folder("journal"), "*", "wal-*.log"))
+	logs, _ := filepath.Glob(filepath.Join(d.folder(journalFolder), "*", "wal-*.log"))
 	for _, name := range logs {
 		if info, err := os.Stat(name); err == nil {
 			n += info.Size()
@@ -122,99 +119,45 @@ func (d *durability) progress(ctx context.Context, bytes int) error {
 	return ctx.Err()
 }
 
-// playOptions are those of a journal that is played behind a snapshot.
-func (d *durability) playOptions(ctx context.Context, loaded *snapshots.Manifest, newest uint64) journal.Options {
-	o := d.journalOptions()
-	o.Newest = newest
-	if loaded != nil {
-		o.Loaded = loaded.Number
-		o.From = (*journal.Position)(loaded.Journal)
-	}
-	o.Progress = func(bytes int) error { return d.progress(ctx, bytes) }
-	return o
-}
-
-// anything says whether there is data in the data directory.
-func (d *durability) anything() bool {
-	for _, name := range []string{"journal", "snapshots"} {
-		if _, err := os.Stat(d.folder(name)); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// loadSnapshot loads the newest snapshot that can be read, and returns its manifest, nil
-// if there is none, and the number of the newest that there ever was.
-func (d *durability) loadSnapshot(ctx context.Context) (loaded *snapshots.Manifest, newest uint64, err error) {
-	dir := d.folder("snapshots")
-	all, damaged, err := snapshots.List(disk.OS{}, dir)
-	if err != nil {
-		return nil, 0, err
-	}
-	newest = snapshots.NewestNumber(all, damaged)
-	for i := range all {
-		m := &all[i]
+// loadSnapshot loads the newest snapshot that can be read, if there is one.
+func (d *durability) loadSnapshot(ctx context.Context) (basis, error) {
+	dir := d.folder(snapshotsFolder)
+	b, err := chooseBasis(disk.OS{}, d.cfg.DataDir, func(m *snapshots.Manifest) error {
 		began := time.Now()
-		err := d.load(ctx, dir, m)
+		err := readSnapshot(disk.OS{}, dir, m, func(shard int) func([]byte, int, int64) error {
+			loader, last := snapshot.NewLoader(d.engine, shard, m.Shards), int64(0)
+			return func(block []byte, keys int, end int64) error {
+				if err := d.progress(ctx, int(end-last)); err != nil {
+					return err
+				}
+				last = end
+				return loader.Load(block, keys)
+			}
+		})
 		var damage *snapshots.DamageError
 		if errors.As(err, &damage) {
-			damaged = append(damaged, damage)
 			d.empty()
-			continue
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("load snapshot %d: %w", m.Number, err)
-		}
-		for _, damage := range damaged {
-			d.log.Error("a snapshot is damaged: an older one was loaded, and more of the log is repeated", "err", damage, "loaded", m.Number)
+			return err
 		}
 		took := time.Since(began).Seconds()
 		d.log.Info("snapshot loaded", "number", m.Number, "keys", m.Keys, "bytes", m.Bytes, "seconds", took,
 			"keys_per_second", int(float64(m.Keys)/max(took, 1e-9)))
 		d.saver.loaded(m)
-		return m, newest, nil
-	}
-	if len(damaged) == 0 {
-		return nil, newest, nil
-	}
-	for _, damage := range damaged {
-		d.log.Error("a snapshot is damaged", "err", damage)
-	}
-	if _, err := os.Stat(filepath.Join(d.folder("journal"))); err == nil {
-		d.log.Warn("no snapshot can be read: the log is repeated from its beginning, if it still has that")
-		return nil, newest, nil
-	}
-	return nil, 0, fmt.Errorf("no snapshot can be read: %w", damaged[0])
-}
-
-// load loads a snapshot, all files at once.
-func (d *durability) load(ctx context.Context, dir string, m *snapshots.Manifest) error {
-	errs := make([]error, m.Shards)
-	var wg sync.WaitGroup
-	for i := range m.Shards {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			loader := snapshot.NewLoader(d.engine, i, m.Shards)
-			last := int64(0)
-			errs[i] = snapshots.Read(disk.OS{}, dir, m, i, func(block []byte, _ int, end int64) error {
-				if err := d.progress(ctx, int(end-last)); err != nil {
-					return err
-				}
-				last = end
-				return loader.Load(block)
-			})
-		}()
-	}
-	wg.Wait()
-	for _, err := range errs { // damage of one counts more than what it may have led to
-		var damage *snapshots.DamageError
-		if errors.As(err, &damage) {
-			return err
+		return nil
+	})
+	for _, damage := range b.damaged {
+		if b.loaded != nil {
+			d.log.Error("a snapshot is damaged: an older one was loaded, and more of the log is repeated", "err", damage, "loaded", b.loaded.Number)
+		} else {
+			d.log.Error("a snapshot is damaged", "err", damage)
 		}
 	}
-	return errors.Join(errs...)
+	if err == nil && b.loaded == nil && len(b.damaged) > 0 {
+		d.log.Warn("no snapshot can be read: the log is repeated from its beginning, if it still has that")
+	}
+	return b, err
 }
 
 // empty takes everything from the engine.
@@ -256,12 +199,15 @@ func (d *durability) reload() (err error) {
 // replay recovers what a data directory holds that another process uses, or another engine
 // of this one, and changes nothing there.
 func (d *durability) replay() (all [][]snapshot.Block, err error) {
-	ctx := context.Background()
-	loaded, newest, err := d.loadSnapshot(ctx)
+	b, err := d.loadSnapshot(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	if _, err := journal.Replay(d.playOptions(ctx, loaded, newest)); err != nil {
+	options := d.journalOptions()
+	if _, err := b.journal(&options); err != nil {
+		return nil, err
+	}
+	if _, err := journal.Replay(options); err != nil {
 		return nil, err
 	}
 	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { all = snapshot.Copy(c) })

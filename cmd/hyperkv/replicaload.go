@@ -53,9 +53,9 @@ func loadStream(ctx context.Context, r *replicating, file io.Reader) error {
 		payload = append(payload, raw.cut(from, body.Offset())...)
 		payload = binary.LittleEndian.AppendUint16(payload, rdb.Version)
 		payload = binary.LittleEndian.AppendUint64(payload, rdb.Checksum(0, payload))
-		args := [][]byte{restore, key.Name, strconv.AppendInt(nil, key.Deadline, 10), payload, replace, absolute}
+		args := [][]byte{wordRestore, key.Name, strconv.AppendInt(nil, key.Deadline, 10), payload, wordReplace, wordAbsTTL}
 		if key.Idle > 0 {
-			args = append(args, idleTime, strconv.AppendInt(nil, key.Idle, 10))
+			args = append(args, wordIdleTime, strconv.AppendInt(nil, key.Idle, 10))
 		}
 		if err := a.Apply([]engine.Change{{Database: key.Database, Args: args}}, func() {}); err != nil {
 			return fmt.Errorf("the key %.64q: %w", key.Name, err)
@@ -75,10 +75,10 @@ func loadStream(ctx context.Context, r *replicating, file io.Reader) error {
 const lookAfter = 128
 
 var (
-	restore  = []byte("RESTORE")
-	replace  = []byte("REPLACE")
-	absolute = []byte("ABSTTL")
-	idleTime = []byte("IDLETIME")
+	wordRestore  = []byte("RESTORE")
+	wordReplace  = []byte("REPLACE")
+	wordAbsTTL   = []byte("ABSTTL")
+	wordIdleTime = []byte("IDLETIME")
 )
 
 // window remembers what was read until it is not needed any more.

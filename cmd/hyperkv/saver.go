@@ -270,7 +270,7 @@ func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error
 	}
 	var position *journal.Position
 	if j == nil {
-		if position, err = journal.After(disk.OS{}, d.folder("journal")); err != nil {
+		if position, err = journal.After(disk.OS{}, d.folder(journalFolder)); err != nil {
 			return m, 0, errors.Join(err, w.Abort())
 		}
 	}
@@ -330,10 +330,10 @@ func (s *saver) open() (*snapshots.Store, error) {
 	if s.store != nil {
 		return s.store, nil
 	}
-	if err := s.d.own(); err != nil {
+	if err := s.d.claim.take(s.d.cfg.DataDir); err != nil {
 		return nil, err
 	}
-	store, err := snapshots.Open(snapshots.Options{Disk: disk.OS{}, Dir: s.d.folder("snapshots"), Log: s.d.log})
+	store, err := snapshots.Open(snapshots.Options{Disk: disk.OS{}, Dir: s.d.folder(snapshotsFolder), Log: s.d.log})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -69,6 +71,9 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	if err := s.durability.claim.reached(e.RunID(), whereReached(s.net.Listeners())); err != nil {
+		log.Warn("the data directory does not say where the server is reached", "err", err)
+	}
 	if cfg.EnableMetrics && cfg.MetricsPort > 0 {
 		s.admin, err = admin.Serve(ctx, s, admin.Options{
 			Host: cfg.MetricsHost, Port: cfg.MetricsPort, Profiling: cfg.EnableProfiling, Log: log,
@@ -106,6 +111,18 @@ func (s *server) Addresses() []string {
 	addresses := s.net.Addr()
 	if s.admin != nil {
 		addresses = append(addresses, "http://"+s.admin.Addr())
+	}
+	return addresses
+}
+
+// whereReached is where listeners are reached by processes of this machine.
+func whereReached(listeners []net.Addr) (addresses []address) {
+	for _, a := range listeners {
+		where := address{a.Network(), a.String()}
+		if path, err := filepath.Abs(where.Address); err == nil && where.Network == "unix" {
+			where.Address = path // the working directory of who reads it is another
+		}
+		addresses = append(addresses, where)
 	}
 	return addresses
 }

@@ -261,7 +261,7 @@ func TestSnapshotsAlone(t *testing.T) {
 
 // While only snapshots keep the data and none can be written, writes are refused and reads
 // served; when one can, writes are accepted again.
-func TestFailedSnapshots(t *testing.T) {
+func TestWritesWithoutSnapshots(t *testing.T) {
 	dir := t.TempDir()
 	s := startDurable(t, dir, "no", 2, "--disable-aof")
 	c := dial(t, s.Network, s.Addr)

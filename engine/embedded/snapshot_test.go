@@ -23,16 +23,16 @@ import (
 // blocks is a snapshot.Sink in memory. Safe for concurrent use.
 type blocks struct {
 	mu  sync.Mutex
-	all map[int][][]byte
+	all map[int][]snapshot.Block
 }
 
 func (b *blocks) Write(shard int, block snapshot.Block) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.all == nil {
-		b.all = map[int][][]byte{}
+		b.all = map[int][]snapshot.Block{}
 	}
-	b.all[shard] = append(b.all[shard], block.Bytes)
+	b.all[shard] = append(b.all[shard], block)
 	return nil
 }
 
@@ -42,7 +42,10 @@ func (b *blocks) load(t testing.TB, l *lab, shards int) {
 	for i, all := range b.all {
 		loader := snapshot.NewLoader(l.Engine, i, shards)
 		for _, block := range all {
-			if err := loader.Load(block); err != nil {
+			if err := snapshot.CheckBlock(block.Bytes, block.Keys, i, shards); err != nil {
+				t.Fatalf("check a block of shard %d: %v", i, err)
+			}
+			if err := loader.Load(block.Bytes, block.Keys); err != nil {
 				t.Fatalf("load a block of shard %d: %v", i, err)
 			}
 		}
@@ -203,4 +206,49 @@ func snapshotEpisode(t *testing.T, seed uint64, shards int) (behind int) {
 		other.Close()
 	}
 	return behind
+}
+
+// A snapshot is given up when more has changed before it could be stored than memory may be
+// used for, and commands go on.
+func TestSnapshotTooFar(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes some memory")
+	}
+	l := newLab(t, 1, epoch)
+	defer l.Close()
+	c := l.client(t)
+	const keys, length = 80, 4 << 20
+	value := strings.Repeat("x", length)
+	set := func() {
+		t.Helper()
+		for i := range keys {
+			if _, err := c.Do("SET", "key:"+strconv.Itoa(i), value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	set()
+	cut, next, over := make(chan bool), make(chan bool), make(chan error)
+	var taken blocks
+	go func() {
+		paused := false
+		_, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{Native: true, Slice: -1, Pause: func(time.Duration) {
+			if !paused {
+				paused = true
+				cut <- true
+				<-next
+			}
+		}}, &taken)
+		over <- err
+	}()
+	<-cut
+	set()
+	next <- true
+	if err := <-over; err != snapshot.ErrTooFar {
+		t.Errorf("it ended with %v", err)
+	}
+	var again blocks
+	if taken, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{Native: true}, &again); err != nil || taken != keys {
+		t.Errorf("the next one has %d keys, %v", taken, err)
+	}
 }

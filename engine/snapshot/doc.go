@@ -10,5 +10,5 @@
 // behind the number of their database. So a snapshot is an RDB file in pieces; where
 // it is stored, and how, is the Sink's business.
 //
-// Start with Take in take.go.
+// Start with Take in take.go; block.go says what a block has to be.
 package snapshot

@@ -15,6 +15,8 @@ import (
 type Loader struct {
 	e         *engine.Engine
 	home      *shard.Shard // whose the keys are; nil if there were other shards then
+	index     int          // of the shard that has taken them
+	shards    int          // how many there were
 	databases int
 	keys      uint64
 
@@ -26,7 +28,7 @@ type Loader struct {
 
 // NewLoader makes a Loader for what a shard has taken when there were so many.
 func NewLoader(e *engine.Engine, index, shards int) *Loader {
-	l := &Loader{e: e, client: shard.Client{Primary: true}, databases: int(e.Params.Int("databases"))}
+	l := &Loader{e: e, client: shard.Client{Primary: true}, index: index, shards: shards, databases: int(e.Params.Int("databases"))}
 	if shards == len(e.Shards.Shards) {
 		l.home = e.Shards.Shards[index]
 	}
@@ -36,54 +38,50 @@ func NewLoader(e *engine.Engine, index, shards int) *Loader {
 // Keys is how many keys were loaded.
 func (l *Loader) Keys() uint64 { return l.keys }
 
-// Load loads a block. After an error some of it may be there.
-func (l *Loader) Load(block []byte) (err error) {
+// Load loads a block of so many keys. After an error some of it may be there. A *BlockError
+// says that it is not a block that was taken.
+func (l *Loader) Load(block []byte, keys int) (err error) {
+	there := 0
 	if l.home != nil {
-		l.home.Do(func() { err = l.load(block, l.home, false) })
-		return err
-	}
-	for _, s := range l.e.Shards.Shards {
-		s.Do(func() { err = l.load(block, s, true) })
-		if err != nil {
-			return err
+		l.home.Do(func() { there, err = l.load(block, l.home) })
+	} else {
+		for _, s := range l.e.Shards.Shards {
+			s.Do(func() { there, err = l.load(block, s) })
+			if err != nil {
+				break
+			}
 		}
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	return counted(there, keys)
 }
 
-// load loads those keys of a block that are the shard's; others are an error unless they
-// are expected. The shard's turn is held.
-func (l *Loader) load(block []byte, s *shard.Shard, others bool) error {
+// load loads those keys of a block that are the shard's, and says how many there are in it.
+// The shard's turn is held.
+func (l *Loader) load(block []byte, s *shard.Shard) (keys int, err error) {
 	c := s.Call()
 	c.BeginClient(&l.client, &l.reply)
 	defer c.EndClient()
 	l.build.Call = c
-	body := rdb.Body{Reader: rdb.NewBytesReader(block)}
-	for {
-		key, err := body.Next()
-		if key == nil || err != nil {
-			return err
-		}
+	return each(block, func(body *rdb.Body, key *rdb.Key) error {
 		if key.Database >= l.databases {
 			return fmt.Errorf("a key in database %d, and there are %d", key.Database, l.databases)
 		}
 		hash := shard.Hash(key.Name)
-		if l.e.Shards.Of(shard.RouteHash(key.Name, hash)) != s {
-			if !others {
-				return fmt.Errorf("the key %.64q is not one of shard %d", key.Name, s.Index)
-			}
-			if err := body.Value(key.Type, rdb.Nothing{}); err != nil {
-				return err
-			}
-			continue
+		route := shard.RouteHash(key.Name, hash)
+		if shard.IndexAmong(route, l.shards) != l.index {
+			return strange(key, l.index)
+		}
+		if l.home == nil && l.e.Shards.Of(route) != s {
+			return wrong(key, body.Value(key.Type, rdb.Nothing{}))
 		}
 		l.args[1] = key.Name
 		c.Begin(key.Database, l.args[:])
 		c.FirstKey, c.FirstHash = 1, hash
 		l.build.Key, l.build.Deadline = key.Name, key.Deadline
-		if err := l.build.Build(body.Reader, key.Type); err != nil {
-			return fmt.Errorf("the key %.64q: %w", key.Name, err)
-		}
 		l.keys++
-	}
+		return wrong(key, l.build.Build(body.Reader, key.Type))
+	})
 }

@@ -48,7 +48,7 @@ func Replace(c *shard.Call, e *engine.Engine, all [][]Block) error {
 				if l.home != nil && s != l.home {
 					continue
 				}
-				if err := l.load(b.Bytes, s, l.home == nil); err != nil {
+				if _, err := l.load(b.Bytes, s); err != nil {
 					return err
 				}
 			}

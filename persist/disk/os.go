@@ -17,6 +17,19 @@ func (OS) Create(name string) (File, error) { return open(name, os.O_CREATE|os.O
 // Open implements Disk.
 func (OS) Open(name string) (File, error) { return open(name, 0) }
 
+// Reading is OS for files that are only read: those of somebody else, or on a medium that
+// cannot be written.
+type Reading struct{ OS }
+
+// Open implements Disk.
+func (Reading) Open(name string) (File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
 func open(name string, flags int) (File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|flags, 0o640)
 	if err != nil {

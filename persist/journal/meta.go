@@ -50,12 +50,13 @@ func (m *meta) identity() (id uint64, err error) {
 	return id, nil
 }
 
-// readMeta reads what there is, or begins it.
+// readMeta reads what there is. A journal that is not there is one of nothing, with a new
+// identity.
 func readMeta(d disk.Disk, dir string) (*meta, error) {
 	path := filepath.Join(dir, metaName)
 	f, err := d.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return beginMeta(d, dir)
+		return newMeta(d, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
@@ -88,10 +89,10 @@ func readMeta(d disk.Disk, dir string) (*meta, error) {
 	return m, nil
 }
 
-// beginMeta makes a journal of nothing. Logs without their meta are not adopted.
-func beginMeta(d disk.Disk, dir string) (*meta, error) {
+// newMeta makes a journal of nothing. Logs without their meta are not adopted.
+func newMeta(d disk.Disk, dir string) (*meta, error) {
 	names, err := d.List(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("begin the journal: %w", err)
 	}
 	for _, name := range names {
@@ -104,8 +105,7 @@ func beginMeta(d disk.Disk, dir string) (*meta, error) {
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, err
 	}
-	m := &meta{Version: metaVersion, Identity: fmt.Sprintf("%016x", binary.LittleEndian.Uint64(id[:]))}
-	return m, m.write(d, dir)
+	return &meta{Version: metaVersion, Identity: fmt.Sprintf("%016x", binary.LittleEndian.Uint64(id[:]))}, nil
 }
 
 // write makes it what is on the disk, whole or not at all.

@@ -28,7 +28,7 @@ type Recovery struct {
 // there is begun. A *wal.DamageError says that something is missing that was promised.
 func Open(o Options) (*Journal, Recovery, error) {
 	var found Recovery
-	j, m, identity, err := prepare(o)
+	j, m, identity, err := prepare(o, true)
 	if err != nil {
 		return nil, found, err
 	}
@@ -59,7 +59,7 @@ func Open(o Options) (*Journal, Recovery, error) {
 // Replay plays what a journal holds as Open does, and neither opens nor changes anything:
 // somebody else may be using it.
 func Replay(o Options) (found Recovery, err error) {
-	j, m, identity, err := prepare(o)
+	j, m, identity, err := prepare(o, false)
 	if err != nil {
 		return found, err
 	}
@@ -83,8 +83,8 @@ func (o *Options) belongs(m *meta) error {
 	return nil
 }
 
-// prepare makes a journal without its logs.
-func prepare(o Options) (j *Journal, m *meta, identity uint64, err error) {
+// prepare makes a journal without its logs; with begin, also on the disk if it is not there.
+func prepare(o Options, begin bool) (j *Journal, m *meta, identity uint64, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -93,12 +93,20 @@ func prepare(o Options) (j *Journal, m *meta, identity uint64, err error) {
 	}
 	j = &Journal{o: o, stop: make(chan struct{}), done: make(chan struct{})}
 	j.policy.Store(int32(o.Policy))
-	if err := o.Disk.MakeDir(o.Dir); err != nil {
-		return nil, nil, 0, fmt.Errorf("open the journal: %w", err)
+	if begin {
+		if err := o.Disk.MakeDir(o.Dir); err != nil {
+			return nil, nil, 0, fmt.Errorf("open the journal: %w", err)
+		}
 	}
-	if m, err = readMeta(o.Disk, o.Dir); err == nil {
-		identity, err = m.identity()
+	if m, err = readMeta(o.Disk, o.Dir); err != nil {
+		return nil, nil, 0, err
 	}
+	if begin && len(m.Generations) == 0 { // logs that are there without it would be nobody's
+		if err := m.write(o.Disk, o.Dir); err != nil {
+			return nil, nil, 0, err
+		}
+	}
+	identity, err = m.identity()
 	return j, m, identity, err
 }
 
@@ -168,7 +176,7 @@ func (j *Journal) create(m *meta, identity uint64) (generation, error) {
 // was before it: from its cut on it records. Once the snapshot is as good as complete,
 // Enlist makes it what is played after that snapshot.
 func Begin(o Options, snapshot uint64) (*Journal, error) {
-	j, m, identity, err := prepare(o)
+	j, m, identity, err := prepare(o, true)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +219,7 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 				logs[i] = &shardLog{Log: l}
 			}
 		} else {
-			read, err = wal.Check(j.options(g, identity, i), p.replay)
+			read, err = wal.Check(j.options(g, identity, i), p.replay, nil)
 		}
 		if err == nil {
 			err = covers(g, i, from[i], &read)

@@ -108,10 +108,7 @@ func removeGeneration(o Options, g generation) error {
 // After is the position behind everything that there is of a journal which is not
 // recorded any more: a snapshot of that position makes all of it superfluous.
 func After(d disk.Disk, dir string) (*Position, error) {
-	if _, err := d.List(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	f, err := d.Open(filepath.Join(dir, metaName)) // readMeta would begin a journal
+	f, err := d.Open(filepath.Join(dir, metaName)) // readMeta would make up a journal
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -140,19 +137,24 @@ func (o *Options) from(g generation) ([]uint64, error) {
 		}
 		return nil, &MissingError{fmt.Sprintf("generation %d of the journal was begun behind snapshot %d, which cannot be read", g.Number, g.Base)}
 	}
-	first := make([]uint64, g.Shards)
-	for i := range first {
-		first[i] = 1
-	}
 	switch {
 	case o.From == nil || g.Number > o.From.Generation:
-		return first, nil
+		return g.beginning(), nil
 	case g.Number < o.From.Generation || len(o.From.Next) == 0:
 		return nil, nil
 	case len(o.From.Next) != g.Shards:
 		return nil, fmt.Errorf("the snapshot is of %d logs, and generation %d of the journal has %d", len(o.From.Next), g.Number, g.Shards)
 	}
 	return o.From.Next, nil
+}
+
+// beginning is the first record of each log of a generation.
+func (g generation) beginning() []uint64 {
+	first := make([]uint64, g.Shards)
+	for i := range first {
+		first[i] = 1
+	}
+	return first
 }
 
 // covers says what is missing of a log that is to be played from a record on.

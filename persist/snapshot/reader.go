@@ -14,10 +14,10 @@ import (
 )
 
 // Read shows the blocks of one shard of a snapshot, in the order in which they were
-// written, with where in the file each ends. They are borrowed until visit returns; an
+// written, with where in the file each begins. They are borrowed until visit returns; an
 // error of visit ends it. A *DamageError says that the file is not what was written;
 // what was shown before was.
-func Read(d disk.Disk, dir string, m *Manifest, shard int, visit func(block []byte, keys int, end int64) error) error {
+func Read(d disk.Disk, dir string, m *Manifest, shard int, visit func(block []byte, keys int, at int64) error) error {
 	want := m.Files[shard]
 	path := filepath.Join(dir, want.Name)
 	f, err := d.Open(path)
@@ -46,6 +46,7 @@ func Read(d disk.Disk, dir string, m *Manifest, shard int, visit func(block []by
 	}
 	var blocks, keys uint64
 	for {
+		at := r.at
 		block, count, end, err := r.block()
 		switch {
 		case err != nil:
@@ -59,7 +60,7 @@ func Read(d disk.Disk, dir string, m *Manifest, shard int, visit func(block []by
 		}
 		blocks++
 		keys += uint64(count)
-		if err := visit(block, count, r.at); err != nil {
+		if err := visit(block, count, at); err != nil {
 			return err
 		}
 	}

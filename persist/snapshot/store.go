@@ -123,11 +123,15 @@ func NewestNumber(all []Manifest, damaged []error) (number uint64) {
 	for _, err := range damaged {
 		var damage *DamageError
 		if errors.As(err, &damage) {
-			if n, manifest, ok := parseName(filepath.Base(damage.Path)); ok && manifest {
-				number = max(number, n)
-			}
+			number = max(number, NumberOf(damage.Path))
 		}
 	}
+	return number
+}
+
+// NumberOf is the number of the snapshot that a file belongs to, 0 if it is no such file.
+func NumberOf(path string) uint64 {
+	number, _, _ := parseName(filepath.Base(path))
 	return number
 }
 
@@ -270,16 +274,21 @@ func (s *Store) Keep(count int) ([]Manifest, error) {
 		if number >= oldest {
 			continue
 		}
-		if err := s.remove([]string{manifestName(number)}); err != nil {
-			return all, err
-		}
-		// Without its manifest it is not there, and files without one go at the next start.
-		if err := s.o.Disk.SyncDir(s.o.Dir); err != nil {
-			return all, err
-		}
-		if err := s.remove(parts[number]); err != nil {
+		if err := s.drop(number, parts[number]); err != nil {
 			return all, err
 		}
 	}
 	return all[:count], nil
+}
+
+// drop removes a snapshot and its files.
+func (s *Store) drop(number uint64, files []string) error {
+	if err := s.remove([]string{manifestName(number)}); err != nil {
+		return err
+	}
+	// Without its manifest it is not there, and files without one go at the next start.
+	if err := s.o.Disk.SyncDir(s.o.Dir); err != nil {
+		return err
+	}
+	return s.remove(files)
 }

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -60,7 +59,6 @@ func (w *Writer) Commit(by string, created int64, position *Position) (Manifest,
 		w.m.Bytes += f.made.Bytes
 	}
 	w.m.By, w.m.Created, w.m.Journal = by, created, position
-	w.m.Checksum = w.m.sum()
 	if err := w.publish(); err != nil {
 		_ = w.Abort()
 		return Manifest{}, fmt.Errorf("write the snapshot's manifest: %w", err)
@@ -68,36 +66,17 @@ func (w *Writer) Commit(by string, created int64, position *Position) (Manifest,
 	return w.m, nil
 }
 
-// publish writes the manifest, whole or not at all.
+// publish writes the manifest.
 func (w *Writer) publish() error {
 	d := w.s.o.Disk
 	if err := d.SyncDir(w.s.o.Dir); err != nil { // the files before what says that they are there
 		return err
 	}
-	text, err := json.MarshalIndent(w.m, "", "\t")
+	err := w.m.Write(d, w.s.o.Dir)
 	if err != nil {
-		return err
+		_ = d.Remove(w.s.path(manifestName(w.m.Number)))
 	}
-	path := w.s.path(manifestName(w.m.Number))
-	f, err := d.Create(path + ".tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(append(text, '\n'), 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := d.Rename(path+".tmp", path); err != nil {
-		return err
-	}
-	if err := d.SyncDir(w.s.o.Dir); err != nil {
-		_ = d.Remove(path)
-		return err
-	}
-	return nil
+	return err
 }
 
 // Abort gives the snapshot up and removes what there is of it. After Commit it does

@@ -366,7 +366,7 @@ func TestForeignFiles(t *testing.T) {
 	if _, _, err := Open(options(d), false, nil); !errors.As(err, &damage) || damage.Path != l.segments[2].path {
 		t.Errorf("without its second segment: %v", err)
 	}
-	if found, err := Check(options(d), nil); !errors.As(err, &damage) || found.Segments != 1 {
+	if found, err := Check(options(d), nil, nil); !errors.As(err, &damage) || found.Segments != 1 {
 		t.Errorf("checked: %+v, %v", found, err)
 	}
 }

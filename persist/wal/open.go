@@ -25,13 +25,16 @@ type Recovery struct {
 	CutRecords int
 }
 
-// Check reads a log as Open does and changes nothing.
-func Check(o Options, replay func(Record) error) (Recovery, error) {
+// Check reads a log as Open does and changes nothing. If it cannot be read on at a
+// place, behind is shown the whole records that are found from there on; nil if nobody
+// wants them.
+func Check(o Options, replay func(Record) error, behind func(Record)) (Recovery, error) {
 	s, err := newScan(o.withDefaults())
 	if err != nil {
 		return Recovery{}, err
 	}
 	defer s.close()
+	s.behind = behind
 	err = s.run(replay)
 	return s.found, err
 }
@@ -76,6 +79,7 @@ type scan struct {
 	sizes    []int64     // of those that were loaded
 	buffer   []byte
 	found    Recovery
+	behind   func(Record) // may be nil: see Check
 
 	expected uint64 // LSN of the next record
 	// end is where the log ends: in this segment, at this offset. A segment of -1 is
@@ -231,6 +235,9 @@ func (s *scan) ends(i int, at int64, rest []byte, reason string) error {
 				continue
 			}
 			s.found.CutRecords++
+			if s.behind != nil {
+				s.behind(r)
+			}
 			if r.Kind == kindMark && len(r.Payload) == 8 {
 				promised = max(promised, binary.LittleEndian.Uint64(r.Payload))
 			}
@@ -298,6 +305,20 @@ func (s *scan) open() (*Log, error) {
 
 // sweep removes what does not belong to the log: spare segments, and those behind its end.
 func (s *scan) sweep() error {
+	if err := s.sweepSpares(); err != nil {
+		return err
+	}
+	for i := len(s.segments) - 1; i > s.end; i-- {
+		_ = s.files[i].Close()
+		if err := s.o.Disk.Remove(s.segments[i].path); err != nil {
+			return fmt.Errorf("open the log: %w", err)
+		}
+	}
+	return nil
+}
+
+// sweepSpares removes segments that were reserved and never used.
+func (s *scan) sweepSpares() error {
 	names, err := s.o.Disk.List(s.o.Dir)
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
@@ -307,12 +328,6 @@ func (s *scan) sweep() error {
 			if err := s.o.Disk.Remove((&Log{o: s.o}).path(name)); err != nil {
 				return fmt.Errorf("open the log: %w", err)
 			}
-		}
-	}
-	for i := len(s.segments) - 1; i > s.end; i-- {
-		_ = s.files[i].Close()
-		if err := s.o.Disk.Remove(s.segments[i].path); err != nil {
-			return fmt.Errorf("open the log: %w", err)
 		}
 	}
 	return nil

@@ -1,0 +1,199 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"hyperkv/persist/disk/frail"
+	"hyperkv/persist/wal"
+)
+
+// Wherever a log is damaged, and from whichever snapshot the journal is played: after a
+// repair it can be, what a repair loses was said before, and it is no more than what
+// stands behind damage that the snapshot does not hold.
+func TestRepair(t *testing.T) {
+	seeds := 2500
+	if testing.Short() {
+		seeds = 300
+	}
+	older, lossy := 0, 0
+	for seed := range uint64(seeds) {
+		r := rand.New(rand.NewPCG(seed, 10))
+		d := frail.New()
+		shards := 1 + r.IntN(3)
+		j, _, w := open(t, d, shards)
+		now := cloneSeen(w.seen)
+		var from *snapshot
+		for n := range 30 + r.Uint64N(100) {
+			with := r.Perm(shards)[:1+r.IntN(shards)*r.IntN(2)]
+			record(j, n+1, with)
+			for _, s := range with {
+				now[s] = append(now[s], n+1)
+			}
+			if _, err := j.Commit(true); err != nil {
+				t.Fatal(err)
+			}
+			if r.IntN(60) == 0 {
+				from = &snapshot{j.Position(), cloneSeen(now)}
+			}
+		}
+		names, err := d.List("journal/000001")
+		if err != nil {
+			t.Fatal(err)
+		}
+		segments := slices.DeleteFunc(names, func(name string) bool { return !wal.IsSegment(name) })
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		play := func() (Recovery, *world, error) {
+			w := &world{seen: map[int][]uint64{}}
+			o := options(d, shards, w)
+			if from != nil {
+				w.seen, o.From = cloneSeen(from.seen), &from.at
+			}
+			found, err := Replay(o)
+			return found, w, err
+		}
+		before, _, err := play()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Flip("journal/000001/"+segments[r.IntN(len(segments))], r.Int64N(4096), uint(r.IntN(8)))
+
+		o := options(d, shards, nil)
+		if from != nil {
+			o.From = &from.at
+		}
+		said, err := Check(o, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, refused := play()
+		bad := slices.IndexFunc(said, func(l LogReport) bool { return l.Damage != nil })
+		if (refused == nil) != (bad < 0) {
+			t.Fatalf("seed %d: playing it says %v, checking it %+v", seed, refused, said)
+		}
+		done, err := Check(o, true)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for i := range done {
+			if done[i].Lost != said[i].Lost || done[i].Repaired != (i == bad) {
+				t.Fatalf("seed %d: it was to be %+v, and is %+v", seed, said[i], done[i])
+			}
+		}
+		after, w, err := play()
+		if err != nil || w.bad != nil {
+			t.Fatalf("seed %d: after the repair: %v %v", seed, err, w.bad)
+		}
+		for s, numbers := range w.seen {
+			if !slices.IsSorted(numbers) || len(slices.Compact(slices.Clone(numbers))) != len(numbers) {
+				t.Fatalf("seed %d: shard %d has seen %d", seed, s, numbers)
+			}
+		}
+		if bad < 0 {
+			continue
+		}
+		if shards == 1 {
+			// But for the record that is damaged itself.
+			if gone := before.Effects - after.Effects; gone != said[bad].Lost.Effects && gone != said[bad].Lost.Effects+1 {
+				t.Fatalf("seed %d: %d effects were played, and are %d: %+v", seed, before.Effects, after.Effects, said[bad])
+			}
+		}
+		if said[bad].Anew {
+			older++
+			if said[bad].Lost != (Loss{}) {
+				t.Fatalf("seed %d: the snapshot holds what is damaged, and this is lost: %+v", seed, said[bad])
+			}
+		} else if said[bad].Lost.Effects > 0 {
+			lossy++
+		}
+		j, _, _ = openBehind(t, d, shards, from)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if older < seeds/20 || lossy < seeds/20 {
+		t.Errorf("of %d journals %d had damage that a snapshot held, and %d lost something", seeds, older, lossy)
+	}
+}
+
+// A log that ends before the snapshot was taken has lost its end, and is begun anew where
+// the snapshot ends.
+func TestRepairOfMissingEnd(t *testing.T) {
+	d := frail.New()
+	j, _, _ := open(t, d, 2)
+	for n := range uint64(200) {
+		record(j, n+1, []int{int(n % 2)})
+		if _, err := j.Commit(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := j.Position()
+	record(j, 201, []int{0})
+	record(j, 202, []int{1})
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := d.List("journal/000001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	removed := 0
+	for _, name := range names[1:] {
+		if strings.HasPrefix(name, "wal-0000-") {
+			if err := d.Remove("journal/000001/" + name); err != nil {
+				t.Fatal(err)
+			}
+			removed++
+		}
+	}
+	if removed == 0 {
+		t.Fatalf("there is only %q", names)
+	}
+	w := &world{seen: map[int][]uint64{}}
+	o := options(d, 2, w)
+	o.From = &at
+	var missing *MissingError
+	if _, err := Replay(o); !errors.As(err, &missing) {
+		t.Fatalf("without its end: %v", err)
+	}
+	reports, err := Check(o, true)
+	if err != nil || !reports[0].Anew || reports[0].Damage != nil || !reports[0].Repaired || reports[1].Anew || reports[1].Repaired {
+		t.Fatalf("%+v, %v", reports, err)
+	}
+	w.seen = map[int][]uint64{}
+	if found, err := Replay(o); err != nil || fmt.Sprint(w.seen) != "map[1:[202]]" {
+		t.Errorf("%+v, %v, %v", found, w.seen, err)
+	}
+}
+
+// Who only looks at a journal does not begin one.
+func TestLookingChangesNothing(t *testing.T) {
+	d := frail.New()
+	o := options(d, 2, nil)
+	if found, err := Replay(o); err != nil || found.Generations != 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if reports, err := Check(o, true); err != nil || len(reports) > 0 {
+		t.Errorf("%+v, %v", reports, err)
+	}
+	if folders, files, err := Files(d, "journal"); err != nil || len(folders)+len(files) > 0 {
+		t.Errorf("%q %q %v", folders, files, err)
+	}
+	if names, _ := d.List("journal"); len(names) > 0 {
+		t.Errorf("now there is %q", names)
+	}
+	j, _, _ := open(t, d, 1)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	folders, files, err := Files(d, "journal")
+	if want := "[000001] [000001/wal-0000-00000000000000000001.log journal.json]"; err != nil || fmt.Sprint(folders, " ", files) != want {
+		t.Errorf("%v %v, %v", folders, files, err)
+	}
+}
