@@ -49,7 +49,7 @@ func gone(t *testing.T, path string) {
 // varied gives a server keys of all types, some with deadlines.
 func varied(t *testing.T, c *testkit.Conn) {
 	t.Helper()
-	fill(t, c, 500, "a")
+	rewrite(t, c, 500, "a")
 	for _, line := range []string{
 		"SET volatile x EX 1000", "RPUSH list a b c", "SADD set a b 1", "HSET hash f v g w", "HEXPIRE hash 1000 FIELDS 1 f",
 		"ZADD zset 1 a 2.5 b", "XADD stream 1-1 f v", "XGROUP CREATE stream group 0", "SELECT 3", "SET elsewhere y", "SELECT 0",
@@ -60,8 +60,8 @@ func varied(t *testing.T, c *testkit.Conn) {
 	}
 }
 
-// digest is that of all a server has.
-func digest(t *testing.T, c *testkit.Conn) string {
+// datasetDigest is that of all a server has.
+func datasetDigest(t *testing.T, c *testkit.Conn) string {
 	t.Helper()
 	return ask(t, c, "DEBUG", "DIGEST")
 }
@@ -85,19 +85,19 @@ func TestBackup(t *testing.T) {
 	s := startDurable(t, dir, "everysec", 2, "--enable-debug-command", "yes")
 	c := dial(t, s.Network, s.Addr)
 	varied(t, c)
-	want := digest(t, c)
+	want := datasetDigest(t, c)
 	if out := succeeds(t, "backup", dir, dest); !strings.Contains(out, dest+": 507 keys in snapshot 1, ") ||
 		!strings.Contains(out, " in 3 files; all checksums and contents are right") {
 		t.Errorf("backup says %s", out)
 	}
 	checks(t, 0, dest, false, "a start would load snapshot 1 (507 keys); there is no log to repeat")
 	for _, shards := range []int{2, 1, 5} {
-		if got := digest(t, restored(t, dest, shards)); got != want {
+		if got := datasetDigest(t, restored(t, dest, shards)); got != want {
 			t.Errorf("on %d shards the digest is %s, and was %s", shards, got, want)
 		}
 	}
-	fill(t, c, 100, "b") // which only the log has
-	want = digest(t, c)
+	rewrite(t, c, 100, "b") // which only the log has
+	want = datasetDigest(t, c)
 	kill(t, s)
 	fails(t, dest+" is not empty", "backup", dir, dest)
 	dest += "2"
@@ -105,7 +105,7 @@ func TestBackup(t *testing.T) {
 		t.Errorf("backup says %s", out)
 	}
 	for _, shards := range []int{2, 3} {
-		if got := digest(t, restored(t, dest, shards)); got != want {
+		if got := datasetDigest(t, restored(t, dest, shards)); got != want {
 			t.Errorf("with the log, on %d shards, the digest is %s, and was %s", shards, got, want)
 		}
 	}
@@ -116,7 +116,7 @@ func TestBackup(t *testing.T) {
 	expect(t, c, "OK", "SAVE")
 	other.Stop()
 	s = startDurable(t, dir, "everysec", 2, "--enable-debug-command", "yes")
-	if got := digest(t, dial(t, s.Network, s.Addr)); got != want {
+	if got := datasetDigest(t, dial(t, s.Network, s.Addr)); got != want {
 		t.Errorf("the original has %s, and had %s", got, want)
 	}
 }
@@ -314,7 +314,7 @@ func TestBackupPassword(t *testing.T) {
 	s := startDurable(t, dir, "everysec", 2, "--auth-password", "hunter2")
 	c := dial(t, s.Network, s.Addr)
 	expect(t, c, "OK", "AUTH", "hunter2")
-	fill(t, c, 100, "a")
+	rewrite(t, c, 100, "a")
 	fails(t, "the server wants a password: use --password or HYPERKV_AUTH_PASSWORD", "backup", dir, dest)
 	fails(t, `AUTH was answered with "-WRONGPASS`, "backup", dir, dest, "--password", "hunter3")
 	gone(t, dest)
@@ -362,9 +362,9 @@ func TestBackupUnixSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { stop(); _ = cmd.Wait() }()
-	until(t, "the socket", func() bool { return testkit.Ping("unix", filepath.Join(home, "s"), time.Second) == nil })
+	eventually(t, "the socket", func() bool { return testkit.Ping("unix", filepath.Join(home, "s"), time.Second) == nil })
 	c := dial(t, "unix", filepath.Join(home, "s"))
-	fill(t, c, 100, "a")
+	rewrite(t, c, 100, "a")
 	dest := filepath.Join(home, "backup")
 	succeeds(t, "backup", filepath.Join(home, "data"), dest)
 	if got := rounds(t, restored(t, dest, 3), 100); got["a"] != 100 {

@@ -75,10 +75,10 @@ func saved(t *testing.T, shards int) (dir string) {
 	s := startDurable(t, dir, "everysec", shards)
 	c := dial(t, s.Network, s.Addr)
 	for _, round := range []string{"a", "b"} {
-		fill(t, c, 1000, round)
+		rewrite(t, c, 1000, round)
 		expect(t, c, "OK", "SAVE")
 	}
-	fill(t, c, 500, "c")
+	rewrite(t, c, 500, "c")
 	kill(t, s)
 	return dir
 }
@@ -184,7 +184,7 @@ func TestCheckLogBehindSnapshot(t *testing.T) {
 	dir := t.TempDir()
 	s := startDurable(t, dir, "always", 1)
 	c := dial(t, s.Network, s.Addr)
-	fill(t, c, 100, "a")
+	rewrite(t, c, 100, "a")
 	expect(t, c, "OK", "SAVE")
 	for i := range 200 { // one record after the other, with marks between
 		expect(t, c, "OK", "SET", "later:"+strconv.Itoa(i), strings.Repeat("x", 100))

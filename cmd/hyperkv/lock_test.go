@@ -60,7 +60,7 @@ func TestLockSaysWhere(t *testing.T) {
 	expect(t, c, "OK", "SAVE")
 	check := func(s *testkit.Server, dir string) {
 		t.Helper()
-		until(t, "LOCK", func() bool { h := readHolder(dir); return h != nil && len(h.Addresses) > 0 })
+		eventually(t, "LOCK", func() bool { h := readHolder(dir); return h != nil && len(h.Addresses) > 0 })
 		if h := readHolder(dir); h.PID != s.PID || h.Command != "serve" || h.Version == "" || len(h.RunID) != 40 ||
 			h.Addresses[0] != (address{"tcp", s.Addr}) {
 			t.Errorf("%+v", h)

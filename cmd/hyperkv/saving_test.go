@@ -19,8 +19,8 @@ func TestSnapshotInterval(t *testing.T) {
 	s := startDurable(t, t.TempDir(), "no", 2, "--snapshot-interval", "1")
 	c := dial(t, s.Network, s.Addr)
 	for _, want := range []string{"1", "2"} {
-		fill(t, c, 10, want)
-		until(t, "the interval", func() bool { return info(t, c, "rdb_saves") == want })
+		rewrite(t, c, 10, want)
+		eventually(t, "the interval", func() bool { return info(t, c, "rdb_saves") == want })
 	}
 	time.Sleep(2500 * time.Millisecond)
 	if n := info(t, c, "rdb_saves"); n != "2" {
@@ -40,7 +40,7 @@ func TestSaveStopsNobody(t *testing.T) {
 		_, err := c.Do("SAVE")
 		saved <- err
 	}()
-	until(t, "the snapshot", func() bool { return info(t, other, "rdb_bgsave_in_progress") == "1" })
+	eventually(t, "the snapshot", func() bool { return info(t, other, "rdb_bgsave_in_progress") == "1" })
 	writes, longest := 0, time.Duration(0)
 	for open := true; open; {
 		began := time.Now()
@@ -73,7 +73,7 @@ func TestStopWithLog(t *testing.T) {
 		t.Helper()
 		s := startDurable(t, dir, "everysec", 2, more...)
 		c := dial(t, s.Network, s.Addr)
-		fill(t, c, 100, round)
+		rewrite(t, c, 100, round)
 		how(s, c)
 		if _, err := s.Wait(10 * time.Second); err != nil {
 			t.Fatal(err)
@@ -105,19 +105,19 @@ func TestFailedSnapshots(t *testing.T) {
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fill(t, c, 100, "a")
-	until(t, "the failure", func() bool { return info(t, c, "rdb_last_bgsave_status") == "err" })
+	rewrite(t, c, 100, "a")
+	eventually(t, "the failure", func() bool { return info(t, c, "rdb_last_bgsave_status") == "err" })
 	began := time.Now()
 	expect(t, c, "(error) ERR", "SAVE")
-	fill(t, c, 100, "b")
+	rewrite(t, c, 100, "b")
 	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "another try", func() bool { return info(t, c, "rdb_saves") == "1" })
+	eventually(t, "another try", func() bool { return info(t, c, "rdb_saves") == "1" })
 	if took := time.Since(began); took < 4*time.Second {
 		t.Errorf("it was tried again after %v", took)
 	}
-	fill(t, c, 100, "c")
+	rewrite(t, c, 100, "c")
 	if err := os.RemoveAll(blocked); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestReservedRoom(t *testing.T) {
 	dir := t.TempDir()
 	startDurable(t, dir, "everysec", 2)
 	var room int64
-	until(t, "the segments ahead", func() bool {
+	eventually(t, "the segments ahead", func() bool {
 		room = 0
 		for _, name := range files(t, dir, "*/*/*") {
 			if info, err := os.Stat(name); err == nil {

@@ -232,7 +232,7 @@ func TestSnapshotTooFar(t *testing.T) {
 	var taken blocks
 	go func() {
 		paused := false
-		_, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{Native: true, Slice: -1, Pause: func(time.Duration) {
+		_, err := snapshot.Take(context.Background(), l.Engine, snapshot.Options{Native: true, Slice: -1, Pause: func() {
 			if !paused {
 				paused = true
 				cut <- true
