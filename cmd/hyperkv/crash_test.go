@@ -72,27 +72,24 @@ func (all writers) write(t *testing.T, s *testkit.Server, seed uint64) (wait fun
 			all[i].write(conn, seed+uint64(i)<<32)
 		}()
 	}
-	saver := dial(t, s.Network, s.Addr)
-	written, saved := make(chan struct{}), make(chan struct{})
-	go func() { // snapshots all the while, and the log cut behind them
-		defer close(saved)
-		for {
-			if _, err := saver.Do("BGSAVE"); err != nil {
-				return
-			}
-			select {
-			case <-written:
-				return
-			case <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond):
-			}
-		}
-	}()
 	return func() int {
 		wg.Wait()
-		close(written)
-		<-saved
 		return all.acked() - before
 	}
+}
+
+// saveUntilItEnds takes snapshots all the while, behind which the log is cut.
+func saveUntilItEnds(t *testing.T, s *testkit.Server) {
+	t.Helper()
+	c := dial(t, s.Network, s.Addr)
+	go func() {
+		for {
+			if _, err := c.Do("BGSAVE"); err != nil {
+				return
+			}
+			time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+		}
+	}()
 }
 
 func (all writers) acked() (n int) {
@@ -135,6 +132,7 @@ func TestKilled(t *testing.T) {
 					t.Fatalf("life %d of %d\n%s", life, limit, s.Log())
 				}
 				wait := all.write(t, s, uint64(life))
+				saveUntilItEnds(t, s)
 				time.Sleep(time.Duration(30+rand.IntN(400)) * time.Millisecond)
 				kill(t, s)
 				acked += wait()
@@ -188,6 +186,7 @@ func TestKilledAtCalls(t *testing.T) {
 					starting++
 				} else {
 					wait := all.write(t, s, uint64(life))
+					saveUntilItEnds(t, s)
 					if _, err := s.Wait(call.patience); err == nil {
 						serving++
 					} else {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"hyperkv/engine"
+	"hyperkv/persist/disk"
 )
 
 // lockName is the file of a data directory that its user holds locked, and in which it says
@@ -133,7 +134,7 @@ func (c *claim) take(dir string) error {
 	if c.lock != nil {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := (disk.OS{}).MakeDir(dir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	lock, err := lockFolder(dir, "serve")

@@ -100,7 +100,7 @@ func TestStopWithLog(t *testing.T) {
 func TestFailedSnapshots(t *testing.T) {
 	dir := t.TempDir()
 	blocked := filepath.Join(dir, "snapshots")
-	s := startDurable(t, dir, "no", 2, "--disable-aof", "--snapshot-interval", "1")
+	s := startDurable(t, dir, "no", 2, "--disable-aof", "--snapshot-interval", "1", "--stop-writes-on-bgsave-error=no")
 	c := dial(t, s.Network, s.Addr)
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
