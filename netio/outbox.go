@@ -70,7 +70,7 @@ const (
 func (l *loop) hold(c *Conn, p []byte, promises bool) bool {
 	o := &l.outbox
 	if len(o.promised) == 0 {
-		if !o.on {
+		if !o.on && len(o.held) == 0 { // what is held may be of c
 			if o.direct++; o.direct < outboxRetry {
 				return false
 			}

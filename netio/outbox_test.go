@@ -274,3 +274,32 @@ func TestBrokenPromise(t *testing.T) {
 	}
 	eventually(t, "closed", func() bool { return s.Connections() == 0 })
 }
+
+// Replies that came behind a promise keep their place when its time has come and they have
+// not left yet.
+func TestOrderBehindPromise(t *testing.T) {
+	var kept atomic.Bool
+	backend := &toy{
+		commit: func(*toyLoop, bool) Ticket {
+			if kept.Load() {
+				return Now
+			}
+			return 7
+		},
+		committed: func(_ *toyLoop, t Ticket) Ticket {
+			if kept.Load() {
+				return Now
+			}
+			return t
+		},
+		feed: func(s *toySession, _ []byte) {
+			s.c.Write([]byte("a"))
+			s.c.Write([]byte("b"))
+			kept.Store(true)
+			s.c.loop.deliver()
+			s.c.Write([]byte("c"))
+		},
+	}
+	s := serve(t, backend, Options{Loops: 1})
+	ask(t, dial(t, s), "x", "abc")
+}
