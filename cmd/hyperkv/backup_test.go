@@ -313,7 +313,8 @@ func TestBackupPassword(t *testing.T) {
 	dir, dest := t.TempDir(), filepath.Join(t.TempDir(), "backup")
 	s := startDurable(t, dir, "everysec", 2, "--auth-password", "hunter2")
 	c := dial(t, s.Network, s.Addr)
-	expect(t, c, "OK", "AUTH", "hunter2")
+	expect(t, c, "OK", "AUTH", "hunter2") // which a server that is still loading answers as well
+	eventually(t, "it has loaded", func() bool { return ask(t, c, "PING") == "PONG" })
 	rewrite(t, c, 100, "a")
 	fails(t, "the server wants a password: use --password or HYPERKV_AUTH_PASSWORD", "backup", dir, dest)
 	fails(t, `AUTH was answered with "-WRONGPASS`, "backup", dir, dest, "--password", "hunter3")

@@ -407,6 +407,18 @@ func TestSnapshotsUnderLoad(t *testing.T) {
 	}
 }
 
+// lasting sees to it that no key expires by itself between two looks at the dataset.
+func lasting(t testing.TB, c *testkit.Conn) {
+	t.Helper()
+	v, err := c.Do("KEYS", "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range v.Elems {
+		ask(t, c, "PEXPIRE", key.Text(), "100000000", "XX")
+	}
+}
+
 // DEBUG RELOAD and DEBUG LOADAOF leave the dataset as it was, whether a snapshot, the log or
 // both hold it, also while other clients write.
 func TestReloads(t *testing.T) {
@@ -428,6 +440,7 @@ func TestReloads(t *testing.T) {
 		if i == 1000 {
 			expect(t, c, "OK", "SAVE")
 		}
+		lasting(t, c)
 		digest := ask(t, c, "DEBUG", "DIGEST")
 		for _, how := range []string{"RELOAD", "LOADAOF"} {
 			expect(t, c, "OK", "DEBUG", how)
