@@ -265,3 +265,39 @@ func TestCheckInUse(t *testing.T) {
 		t.Errorf("now there is %q", names)
 	}
 }
+
+// Where a start would be refused for another reason, a log is not cut off: that could only
+// lose something.
+func TestCheckSparesLogs(t *testing.T) {
+	dir := saved(t, 2)
+	log := files(t, dir, "journal/000001/wal-0000-*.log")[0]
+	flip(t, log, 500)
+	before := read(t, log)
+	folder := filepath.Join(dir, "snapshots")
+	all, _, err := snapshots.List(disk.OS{}, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spared := func(m snapshots.Manifest, reason string) {
+		t.Helper()
+		if err := m.Write(disk.OS{}, folder); err != nil {
+			t.Fatal(err)
+		}
+		checks(t, 1, dir, true, log+" is damaged at byte ", ": a start would be refused in any case, so --repair leaves it as it is",
+			"a start would be refused: "+reason)
+		if read(t, log) != before {
+			t.Error("the log was changed")
+		}
+	}
+	newer := all[0]
+	newer.Version = 2
+	spared(newer, filepath.Join(folder, "snapshot-000002.json")+" has version 2 of the snapshot's format")
+	other := all[0]
+	other.Journal = &snapshots.Position{Identity: "0123456789abcdef", Generation: 1, Next: []uint64{1, 1}}
+	spared(other, "the snapshot belongs to the journal 0123456789abcdef")
+	if err := all[0].Write(disk.OS{}, folder); err != nil {
+		t.Fatal(err)
+	}
+	checks(t, 0, dir, true, "the log was begun anew with record ")
+	serves(t, dir, map[string]int{"b": 500, "c": 500})
+}

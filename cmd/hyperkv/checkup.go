@@ -58,7 +58,7 @@ func (c *checkup) run() outcome {
 	if errors.As(err, &lost) {
 		c.detach(b.loaded)
 	}
-	c.readJournal(o)
+	c.readJournal(o, err != nil)
 	start := c.rehearse()
 	if c.repair && start.err == nil && c.removeDamaged() {
 		start = c.rehearse()
@@ -154,11 +154,13 @@ func (c *checkup) detach(m *snapshots.Manifest) {
 	c.say("%s is gone: snapshot %d was detached from it, and what was recorded behind it is lost", dir, m.Number)
 }
 
-// readJournal reads all logs.
-func (c *checkup) readJournal(o journal.Options) {
-	reports, err := journal.Check(o, c.repair)
+// readJournal reads all logs. It repairs none if a start is refused before it comes to them:
+// nobody knows then what of them matters.
+func (c *checkup) readJournal(o journal.Options, refused bool) {
+	reports, err := journal.Check(o, c.repair && !refused)
 	for i := range reports {
 		r := &reports[i]
+		r.Refused = r.Refused || refused
 		f := &r.Found
 		c.say("%s, log %d: %s, %s, records %d to %d (synced up to %d), %s, %s", r.Folder, r.Log, quantity(uint64(f.Segments), "segment"),
 			bytesText(f.Bytes), f.First, f.Last, f.Durable, quantity(r.Units, "unit"), quantity(r.Effects, "effect"))
@@ -190,6 +192,8 @@ func (c *checkup) wrongLog(r *journal.LogReport) string {
 		what = r.Damage.Error()
 	}
 	switch {
+	case r.Refused:
+		return what + ": a start would be refused in any case, so --repair leaves it as it is"
 	case r.From == 0 && r.Repaired:
 		return what + ": it was cut off there; a start needs nothing of this log"
 	case r.From == 0:

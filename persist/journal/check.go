@@ -25,6 +25,9 @@ type LogReport struct {
 	// damage and can be read.
 	Lost   Loss
 	behind Loss // all that can be read of it behind the damage
+	// Refused says that the log will not be played whatever is in it: it is not repaired,
+	// because that could only lose something.
+	Refused bool
 	// Repaired says that the log can be read now; what else is said is of before.
 	Repaired bool
 }
@@ -51,17 +54,18 @@ func Check(o Options, repair bool) (reports []LogReport, err error) {
 	j := &Journal{o: o}
 	for _, g := range m.Generations {
 		from, err := o.from(g)
-		if err != nil || o.belongs(m) != nil { // it is not played at all, for a reason that is not in it
+		refused := err != nil || o.belongs(m) != nil
+		if refused {
 			from = g.beginning()
 		}
 		for i := range g.Shards {
-			r := LogReport{Generation: g.Number, Log: i, Folder: j.folder(g)}
+			r := LogReport{Generation: g.Number, Log: i, Folder: j.folder(g), Refused: refused}
 			if from != nil {
 				r.From = from[i]
 			}
 			options := j.options(g, identity, i)
 			err := r.read(options)
-			if err == nil && repair && (r.Damage != nil || r.Anew) {
+			if err == nil && repair && !refused && (r.Damage != nil || r.Anew) {
 				err = r.repair(options)
 			}
 			if err != nil {
