@@ -223,7 +223,8 @@ func runID(info string) string {
 	return ""
 }
 
-// save asks for a snapshot of what is there now, and returns when it is written.
+// save asks for a snapshot of what is there now, and returns when it is written. A server
+// that is loading is waited for, and so is a snapshot that is being taken.
 func (c *copying) save(r *remote) error {
 	if err := r.patient(c.ctx); err != nil {
 		return err
@@ -235,10 +236,10 @@ func (c *copying) save(r *remote) error {
 			return errors.Join(c.ctx.Err(), err)
 		case replyLine(reply) == "+OK":
 			return nil
-		case replyLine(reply) != "-ERR Background save already in progress":
+		case replyLine(reply) != "-ERR Background save already in progress" && !strings.HasPrefix(replyLine(reply), "-LOADING "):
 			return fmt.Errorf("SAVE was answered with %q: the server's log says more", replyLine(reply))
 		}
-		select { // the one under way began before
+		select { // the one under way began before, or not all of the data is there yet
 		case <-c.ctx.Done():
 			return c.ctx.Err()
 		case <-time.After(50 * time.Millisecond):

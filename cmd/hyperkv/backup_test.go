@@ -249,8 +249,8 @@ func TestBackupOfReplacedSnapshot(t *testing.T) {
 	}
 }
 
-// A snapshot that is being taken is waited for, and another one asked for; and nobody waits
-// longer than is wanted.
+// A server that is loading is waited for, and so is a snapshot that is being taken, before
+// another one is asked for; and nobody waits longer than is wanted.
 func TestBackupWaitsForSnapshot(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -270,7 +270,9 @@ func TestBackupWaitsForSnapshot(t *testing.T) {
 				continue
 			}
 			switch saves++; saves {
-			case 1, 2:
+			case 1:
+				_, _ = conn.Write([]byte("-LOADING Redis is loading the dataset in memory\r\n"))
+			case 2:
 				_, _ = conn.Write([]byte("-ERR Background save already in progress\r\n"))
 			case 3:
 				_, _ = conn.Write([]byte("+OK\r\n"))
@@ -305,6 +307,31 @@ func TestBackupWaitsForSnapshot(t *testing.T) {
 		}
 	}()
 	f("context canceled")
+}
+
+// A backup of a server that is still loading has all that there is to load.
+func TestBackupWhileLoading(t *testing.T) {
+	dir, dest := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+	s := startDurable(t, dir, "no", 2)
+	const keys = 300_000
+	load(t, dial(t, s.Network, s.Addr), keys, func(i int) []string { return []string{"SET", "key:" + strconv.Itoa(i), "value"} })
+	kill(t, s)
+	port := strconv.Itoa(testkit.FreePort(t))
+	cmd := exec.Command(testkit.Binary(t), "serve", "--port", port, "--metrics-port", "0", "--data-dir", dir, "--worker-threads", "2")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	var c *testkit.Conn
+	eventually(t, "it listens", func() (listens bool) {
+		var err error
+		c, err = testkit.Dial("tcp", "127.0.0.1:"+port)
+		return err == nil
+	})
+	defer c.Close()
+	expect(t, c, "(error) LOADING Redis is loading the dataset in memory", "PING")
+	succeeds(t, "backup", dir, dest)
+	expect(t, restored(t, dest, 3), "(integer) "+strconv.Itoa(keys), "DBSIZE")
 }
 
 // A server with a password wants it, on whichever way it comes; and the server that answers
