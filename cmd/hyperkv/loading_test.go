@@ -54,7 +54,7 @@ func TestLoading(t *testing.T) {
 		return r.StatusCode
 	}
 
-	_, c = begin()
+	first, c := begin()
 	const waiting = "(error) LOADING Redis is loading the dataset in memory"
 	if got := ask(t, c, "PING"); got != waiting {
 		t.Fatalf("PING while loading: %s", got)
@@ -79,6 +79,9 @@ func TestLoading(t *testing.T) {
 	expect(t, c, "(integer) "+strconv.Itoa(keys), "DBSIZE")
 	eventually(t, "/readyz", func() bool { return page("readyz") == http.StatusOK })
 	end(t, nil, c, "SHUTDOWN", "NOSAVE")
+	if err := first.Wait(); err != nil {
+		t.Errorf("after SHUTDOWN: %v", err)
+	}
 
 	// A signal ends it in the middle, and nothing is the worse for it.
 	cmd, c := begin()
