@@ -46,6 +46,36 @@ func TestFamilyCountsSharedPagesOnce(t *testing.T) {
 	}
 }
 
+// What a process does in less than a hundredth of a second counts, and only its own.
+func TestProcessCPUIsFine(t *testing.T) {
+	p, err := start(t.Context(), redisServer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	before, err := processCPU(p.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); { // not the server's
+	}
+	c, err := p.control(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if _, err := c.do("PING"); err != nil {
+		t.Fatal(err)
+	}
+	after, err := processCPU(p.pid)
+	if spent := after - before; err != nil || spent <= 0 || spent > 20*time.Millisecond {
+		t.Errorf("a PING took %v of CPU, %v", spent, err)
+	}
+	if spent, err := processCPU(1 << 23); err == nil {
+		t.Errorf("a process that is not there spent %v", spent)
+	}
+}
+
 // Whatever is done is watched to its end.
 func TestWatchMemory(t *testing.T) {
 	done := false
