@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,16 @@ func (s *Session) Block(timeout time.Duration, timedOut func(w *resp.Writer), ov
 		})
 	}
 	return func() { s.loop.post(func() { s.unblock(b, nil) }) }
+}
+
+// ParseTimeout reads a time-out in milliseconds for Block, 0 for none. One that is longer
+// than a Duration can be is as long as that: 292 years.
+func (e *Engine) ParseTimeout(arg []byte) (time.Duration, error) {
+	millis, err := resp.ParseTimeout(arg, e.NowMillis())
+	if millis > math.MaxInt64/int64(time.Millisecond) {
+		return math.MaxInt64, err
+	}
+	return time.Duration(millis) * time.Millisecond, err
 }
 
 // Later makes the session wait until answer is called, by any goroutine and once, with

@@ -155,7 +155,7 @@ func (s *Session) Refuse(c *Command, err error) {
 	if c != nil && c.aborts {
 		s.showExec(c)
 	}
-	if c != nil && c.aborts && err != errExecWithoutMulti {
+	if c != nil && c.aborts && err != resp.ErrExecNoMulti {
 		// A refused EXEC ends the transaction, and the watch even without one.
 		if err != resp.ErrExecAbort {
 			err = resp.ExecAborted(resp.Error(strings.TrimPrefix(err.Error(), "ERR ")))

@@ -269,6 +269,17 @@ func TestBlockAndUnblock(t *testing.T) {
 	p.ask(":0\r\n", "WAIT", "1", "10")
 	p.ask(":0\r\n", "WAIT", "0", "0")
 	p.ask("-ERR timeout is negative\r\n", "WAIT", "1", "-1")
+	p.ask("-ERR timeout is not an integer or out of range\r\n", "WAIT", "1", "9223372036854775808")
+	p.ask("-ERR timeout is out of range\r\n", "WAIT", "1", "9223372036854775807")
+	for _, long := range []string{"9223372036855", "18446744073710", "9000000000000000000"} { // as nanoseconds, none of them is an int64
+		p.send("WAIT", "1", long)
+		time.Sleep(20 * time.Millisecond)
+		if e.BlockedCount() != 1 {
+			t.Errorf("WAIT 1 %s does not wait", long)
+		}
+		s.Unblock(false)
+		p.expect(":0\r\n")
+	}
 	p.ask("-ERR value is not an integer or out of range\r\n", "WAIT", "x", "0")
 	// In a transaction it does not wait.
 	p.feed(repeat(1, "MULTI") + repeat(1, "WAIT", "1", "0") + repeat(1, "EXEC"))

@@ -62,15 +62,12 @@ func startWait(s *Session, c *Command, args [][]byte) bool {
 		s.Refuse(c, resp.ErrNotInteger)
 		return true
 	}
-	millis, ok := resp.ParseInt(args[2])
-	switch {
-	case !ok:
-		s.Refuse(c, resp.Error("ERR timeout is not an integer or out of range"))
-	case millis < 0:
-		s.Refuse(c, resp.Error("ERR timeout is negative"))
-	default:
-		s.waitFor(c, args, wanted, time.Duration(millis)*time.Millisecond)
+	timeout, err := s.loop.engine.ParseTimeout(args[2])
+	if err != nil {
+		s.Refuse(c, err)
+		return true
 	}
+	s.waitFor(c, args, wanted, timeout)
 	return true
 }
 
@@ -141,7 +138,7 @@ func multiBegin(c *Context) error {
 // DISCARD
 func multiDiscard(c *Context) error {
 	if c.Session.multi == nil {
-		return resp.Error("ERR DISCARD without MULTI")
+		return resp.ErrDiscardNoMulti
 	}
 	c.Session.discard()
 	return c.Reply.OK()
@@ -178,7 +175,7 @@ func startWatch(s *Session, c *Command, args [][]byte) bool {
 	if s.multi != nil {
 		// The transaction stays as it is.
 		failed := s.multi.failed
-		s.Refuse(c, resp.Error("ERR WATCH inside MULTI is not allowed"))
+		s.Refuse(c, resp.ErrWatchInMulti)
 		s.multi.failed = failed
 		return true
 	}
@@ -216,8 +213,6 @@ func (s *Session) queue(c *Command, args [][]byte) {
 	s.keepHere(&w, s.takeDrop())
 }
 
-const errExecWithoutMulti = resp.Error("ERR EXEC without MULTI")
-
 // EXEC
 func multiExec(s *Session, c *Command, _ [][]byte) bool {
 	l := s.loop
@@ -225,7 +220,7 @@ func multiExec(s *Session, c *Command, _ [][]byte) bool {
 	m := s.multi
 	switch {
 	case m == nil:
-		s.Refuse(c, errExecWithoutMulti)
+		s.Refuse(c, resp.ErrExecNoMulti)
 		return true
 	case m.failed:
 		s.Refuse(c, resp.ErrExecAbort)

@@ -21,13 +21,10 @@ type registry struct {
 
 func (r *registry) init() { r.sessions = make(map[int64]*Session) }
 
-// errMaxClients is what a client beyond maxclients reads.
-const errMaxClients = resp.Error("ERR max number of clients reached")
-
 func (r *registry) add(s *Session, max int64) error {
 	if r.count.Add(1) > max && max > 0 {
 		r.count.Add(-1)
-		return errMaxClients
+		return resp.ErrMaxClients
 	}
 	s.info.id = r.nextID.Add(1)
 	r.mu.Lock()

@@ -17,12 +17,9 @@ var waitAOF = Command{
 }
 
 const (
-	errNumLocal          resp.Error = "ERR value is out of range, must be between 0 and 1"
-	errNumReplicas       resp.Error = "ERR value is out of range, must be positive"
-	errWaitAOFOff        resp.Error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
-	errWaitAOFOnReplica  resp.Error = "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated."
-	errTimeoutNotInteger resp.Error = "ERR timeout is not an integer or out of range"
-	errTimeoutNegative   resp.Error = "ERR timeout is negative"
+	errNumLocal         resp.Error = "ERR value is out of range, must be between 0 and 1"
+	errWaitAOFOff       resp.Error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+	errWaitAOFOnReplica resp.Error = "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated."
 )
 
 type waitAOFWords struct {
@@ -36,16 +33,11 @@ func parseWaitAOF(e *Engine, args [][]byte) (w waitAOFWords, err error) {
 		return w, errNumLocal
 	}
 	if w.replicas, ok = resp.ParseInt(args[2]); !ok || w.replicas < 0 {
-		return w, errNumReplicas
+		return w, resp.ErrNotPositive
 	}
-	millis, ok := resp.ParseInt(args[3])
-	switch {
-	case !ok:
-		return w, errTimeoutNotInteger
-	case millis < 0:
-		return w, errTimeoutNegative
+	if w.timeout, err = e.ParseTimeout(args[3]); err != nil {
+		return w, err
 	}
-	w.timeout = time.Duration(millis) * time.Millisecond
 	if r := e.Replication(); r != nil && r.State().Replica {
 		return w, errWaitAOFOnReplica
 	}

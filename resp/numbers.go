@@ -35,6 +35,21 @@ func ParseInt(b []byte) (int64, bool) {
 	return int64(n), n < 1<<63
 }
 
+// ParseTimeout reads a time-out in milliseconds, as Redis' commands take it: not negative,
+// and ending, from now in Unix milliseconds on, at a time that there is.
+func ParseTimeout(b []byte, now int64) (millis int64, err error) {
+	millis, ok := ParseInt(b)
+	switch {
+	case !ok:
+		return 0, ErrTimeoutNotInt
+	case millis < 0:
+		return 0, ErrTimeoutNegative
+	case millis > math.MaxInt64-now:
+		return 0, ErrTimeoutRange
+	}
+	return millis, nil
+}
+
 // AppendInt appends the decimal form of n.
 func AppendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
 

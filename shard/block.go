@@ -48,26 +48,20 @@ func (c *Call) Block(w Wait) error {
 // errBlocked is what the handler of a command that has to wait returns.
 var errBlocked = errors.New("the command waits")
 
-const (
-	errTimeoutNotFloat = resp.Error("ERR timeout is not a float or out of range")
-	errTimeoutRange    = resp.Error("ERR timeout is out of range")
-	errTimeoutNegative = resp.Error("ERR timeout is negative")
-)
-
 // BlockUntil reads a time-out in seconds, as Redis' blocking commands take it,
 // and returns when it ends for Wait.Until: 0 for never.
 func (c *Call) BlockUntil(seconds []byte) (until int64, err error) {
 	s, ok := resp.ParseFloat(seconds)
 	switch {
 	case !ok:
-		return 0, errTimeoutNotFloat
+		return 0, resp.ErrTimeoutNotFloat
 	case s < 0:
-		return 0, errTimeoutNegative
+		return 0, resp.ErrTimeoutNegative
 	}
 	millis := math.Ceil(s * 1000)
 	switch {
 	case millis >= math.MaxInt64-float64(c.Clock):
-		return 0, errTimeoutRange
+		return 0, resp.ErrTimeoutRange
 	case millis == 0:
 		return 0, nil
 	}

@@ -150,8 +150,7 @@ func wait(c *shard.Call, keys [][]byte, until int64) error {
 }
 
 const (
-	errNumKeys resp.Error = "ERR numkeys should be greater than 0"
-	errCount   resp.Error = "ERR count should be greater than 0"
+	errCount resp.Error = "ERR count should be greater than 0"
 )
 
 // LMPOP numkeys key [key ...] <LEFT | RIGHT> [COUNT count]
@@ -206,7 +205,7 @@ func mpop(c *shard.Call, v *shard.Collection, from side, count int64) {
 func parseMPop(args [][]byte) (keys [][]byte, from side, count int64, err error) {
 	n, ok := resp.ParseInt(args[0])
 	if !ok || n < 1 {
-		return nil, left, 0, errNumKeys
+		return nil, left, 0, resp.ErrNumKeysPositive
 	}
 	if n > int64(len(args)-2) {
 		return nil, left, 0, resp.ErrSyntax

@@ -1,8 +1,6 @@
 package streams
 
 import (
-	"math"
-
 	"hyperkv/resp"
 	"hyperkv/shard"
 	"hyperkv/shard/object"
@@ -90,14 +88,9 @@ func (r *reading) parse(c *shard.Call, grouped bool) error {
 		switch arg := args[i]; {
 		case resp.WordIs(arg, "BLOCK") && more > 0:
 			i++
-			n, ok := resp.ParseInt(args[i])
-			switch {
-			case !ok:
-				return resp.ErrTimeoutNotInt
-			case n < 0:
-				return resp.ErrTimeoutNegative
-			case n > math.MaxInt64-c.Clock:
-				return resp.ErrTimeoutRange
+			n, err := resp.ParseTimeout(args[i], c.Clock)
+			if err != nil {
+				return err
 			}
 			r.blocks, r.until = true, 0
 			if n > 0 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hyperkv/internal/glob"
+	"hyperkv/resp"
 )
 
 // Pair is a parameter and its value.
@@ -186,7 +187,7 @@ func (p *Params) resolve(caller Caller, pairs []Pair) ([]change, error) {
 		case k.Protected && !p.protectedAllowed(caller):
 			return nil, setFailed(pair.Name, errors.New("can't set protected config"))
 		case k.DenyLoading && caller.Loading:
-			return nil, errors.New("LOADING Redis is loading the dataset in memory")
+			return nil, resp.ErrLoading
 		}
 		for _, before := range pairs[:i] {
 			if strings.EqualFold(before.Name, pair.Name) {
