@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 
@@ -54,20 +53,11 @@ func (m *meta) identity() (id uint64, err error) {
 // identity.
 func readMeta(d disk.Disk, dir string) (*meta, error) {
 	path := filepath.Join(dir, metaName)
-	f, err := d.Open(path)
+	text, err := disk.ReadStart(d, path, metaMax)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newMeta(d, dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
-	}
-	text := make([]byte, min(size, metaMax))
-	if n, err := f.ReadAt(text, 0); err != nil && (err != io.EOF || n < len(text)) {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}
 	m := &meta{}
@@ -109,29 +99,13 @@ func newMeta(d disk.Disk, dir string) (*meta, error) {
 }
 
 // write makes it what is on the disk, whole or not at all.
-func (m *meta) write(d disk.Disk, dir string) (err error) {
+func (m *meta) write(d disk.Disk, dir string) error {
 	text, err := json.MarshalIndent(m, "", "\t")
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(dir, metaName)
-	temporary := path + ".tmp"
-	_ = d.Remove(temporary)
-	f, err := d.Create(temporary)
-	if err == nil {
-		_, err = f.WriteAt(append(text, '\n'), 0)
-		if err == nil {
-			err = f.Sync()
-		}
-		err = errors.Join(err, f.Close())
-	}
-	if err == nil {
-		err = d.Rename(temporary, path)
-	}
-	if err == nil {
-		err = d.SyncDir(dir)
-	}
-	if err != nil {
+	if err := disk.Replace(d, path, append(text, '\n')); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil

@@ -2,8 +2,8 @@ package snapshot
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"hyperkv/persist/disk"
@@ -17,23 +17,7 @@ func (m *Manifest) Write(d disk.Disk, dir string) error {
 	if err != nil {
 		return err
 	}
-	path := (&Store{o: Options{Dir: dir}}).path(manifestName(m.Number))
-	_ = d.Remove(path + ".tmp") // of one who was interrupted
-	f, err := d.Create(path + ".tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(append(text, '\n'), 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := d.Rename(path+".tmp", path); err != nil {
-		return err
-	}
-	return d.SyncDir(dir)
+	return disk.Replace(d, filepath.Join(dir, manifestName(m.Number)), append(text, '\n'))
 }
 
 // Remove removes a snapshot of a folder in which nobody writes any.

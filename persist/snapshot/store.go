@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -201,18 +200,9 @@ func List(d disk.Disk, dir string) (all []Manifest, damaged []error, err error) 
 // manifest reads the manifest of a snapshot.
 func (s *Store) manifest(number uint64) (*Manifest, error) {
 	path := s.path(manifestName(number))
-	f, err := s.o.Disk.Open(path)
+	text, err := disk.ReadStart(s.o.Disk, path, manifestBytesMax)
 	if err != nil {
 		return nil, fmt.Errorf("read the snapshots: %w", err)
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	text := make([]byte, min(size, manifestBytesMax))
-	if n, err := f.ReadAt(text, 0); err != nil && (err != io.EOF || n < len(text)) {
-		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	m := &Manifest{}
 	if err := json.Unmarshal(text, m); err != nil {
