@@ -10,6 +10,13 @@ func (c *Call) Flush(database int, async bool) {
 	}
 }
 
+// FlushAll empties all databases of the call's shards, as Flush does.
+func (c *Call) FlushAll(async bool) {
+	for number := range c.Databases() {
+		c.Flush(number, async)
+	}
+}
+
 func (s *Shard) flush(c *Call, database int, async bool) {
 	db := s.databases[database]
 	if s.watched.any() {

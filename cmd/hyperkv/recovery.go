@@ -162,11 +162,7 @@ func (d *durability) loadSnapshot(ctx context.Context) (basis, error) {
 
 // empty takes everything from the engine.
 func (d *durability) empty() {
-	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) {
-		for number := range c.Databases() {
-			c.Flush(number, false)
-		}
-	})
+	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { c.FlushAll(false) })
 }
 
 // reload implements engine.Durability: another engine recovers what is on disk, and this one

@@ -75,9 +75,7 @@ func flushAll(c *shard.Call) error {
 		return err
 	}
 	c.Effect(c.Args...)
-	for number := range c.Databases() {
-		c.Flush(number, async)
-	}
+	c.FlushAll(async)
 	return c.Reply.OK()
 }
 

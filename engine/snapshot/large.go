@@ -41,19 +41,19 @@ func (t *taker) Large(v *shard.Collection) bool {
 	switch v.Type() {
 	case object.List:
 		l := object.ListOf(v, t.limits)
-		return l.Len() >= t.largeMin
+		return l.Len() >= t.o.Large
 	case object.Set:
 		s := object.SetOf(v, t.limits, timeless)
-		return s.Len() >= t.largeMin
+		return s.Len() >= t.o.Large
 	case object.Hash:
 		h := object.HashOf(v, t.limits, timeless)
-		return h.Len() >= t.largeMin
+		return h.Len() >= t.o.Large
 	case object.ZSet:
 		z := object.ZSetOf(v, t.limits)
-		return z.Len() >= t.largeMin
+		return z.Len() >= t.o.Large
 	case object.Stream:
 		s := object.StreamOf(v, t.limits)
-		return s.Len() >= t.largeMin
+		return s.Len() >= t.o.Large
 	}
 	return false
 }
@@ -82,8 +82,8 @@ func (t *taker) write(l *large, home object.Home) {
 				panic(r)
 			}
 		}()
-		l.any = values.WriteCollection(l.w, home, l.kind, t.limits, t.now, t.native, func() {
-			if l.steps++; l.steps%max(t.largeMin/looks, 1) == 0 && clock.Monotonic() >= l.until && !yield(struct{}{}) {
+		l.any = values.WriteCollection(l.w, home, l.kind, t.limits, t.now, t.o.Native, func() {
+			if l.steps++; l.steps%max(t.o.Large/looks, 1) == 0 && clock.Monotonic() >= l.until && !yield(struct{}{}) {
 				panic(abandoned{})
 			}
 		})

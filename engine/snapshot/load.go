@@ -18,7 +18,6 @@ type Loader struct {
 	index     int          // of the shard that has taken them
 	shards    int          // how many there were
 	databases int
-	keys      uint64
 
 	client shard.Client
 	reply  resp.Writer
@@ -34,9 +33,6 @@ func NewLoader(e *engine.Engine, index, shards int) *Loader {
 	}
 	return l
 }
-
-// Keys is how many keys were loaded.
-func (l *Loader) Keys() uint64 { return l.keys }
 
 // Load loads a block of so many keys. After an error some of it may be there. A *BlockError
 // says that it is not a block that was taken.
@@ -81,7 +77,6 @@ func (l *Loader) load(block []byte, s *shard.Shard) (keys int, err error) {
 		c.Begin(key.Database, l.args[:])
 		c.FirstKey, c.FirstHash = 1, hash
 		l.build.Key, l.build.Deadline = key.Name, key.Deadline
-		l.keys++
 		return wrong(key, l.build.Build(body.Reader, key.Type))
 	})
 }

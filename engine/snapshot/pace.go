@@ -28,24 +28,24 @@ const (
 	restMax = 5 * time.Millisecond
 )
 
-// begin waits until it is our turn to work, and returns when that was; its last bit says
-// that others wait for ours to end.
-func (p *pace) begin() (start int64) {
+// begin waits until it is our turn to work, and returns when that was, and whether it is
+// ours alone, so that others wait for its end.
+func (p *pace) begin() (start int64, alone bool) {
 	now := clock.Monotonic()
 	if last := p.looked.Load(); now-last > lookNanos && p.looked.CompareAndSwap(last, now) {
 		calls := p.calls()
 		p.busy.Store(calls != p.seen.Swap(calls))
 	}
 	if !p.busy.Load() {
-		return now &^ 1
+		return now, false
 	}
 	p.one.Lock()
-	return clock.Monotonic() | 1
+	return clock.Monotonic(), true
 }
 
 // end ends the work that begin has let begin.
-func (p *pace) end(start int64) {
-	if start&1 == 0 {
+func (p *pace) end(start int64, alone bool) {
+	if !alone {
 		runtime.Gosched()
 		return
 	}

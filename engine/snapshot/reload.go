@@ -16,7 +16,7 @@ func Copy(c *shard.Call) [][]Block {
 	for i, s := range c.Shards() {
 		call := s.Call()
 		call.BeginClient(&client, &reply)
-		t := newTaker(s, c.Limits(), timeless, true)
+		t := newTaker(s, c.Limits(), timeless, &Options{Native: true, Large: largeDefault})
 		t.unbounded = true
 		for number := range c.Databases() {
 			call.Begin(number, nil)
@@ -37,9 +37,7 @@ func Copy(c *shard.Call) [][]Block {
 func Replace(c *shard.Call, e *engine.Engine, all [][]Block) error {
 	var reply resp.Writer
 	c.BeginClient(&shard.Client{}, &reply)
-	for number := range c.Databases() {
-		c.Flush(number, false)
-	}
+	c.FlushAll(false)
 	c.EndClient()
 	for i, blocks := range all {
 		l := NewLoader(e, i, len(all))

@@ -70,6 +70,9 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 	if o.Slice == 0 {
 		o.Slice = sliceDefault
 	}
+	if o.Large == 0 {
+		o.Large = largeDefault
+	}
 	pace := &pace{calls: e.Calls}
 	e.Cutting.Lock()
 	defer e.Cutting.Unlock()
@@ -81,14 +84,7 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 			now = e.NowMillis()
 		}
 		c.BeginCut(func(i int) shard.Taker {
-			takers[i] = newTaker(shards[i], c.Limits(), now, o.Native)
-			if o.Compress {
-				takers[i].compress = true
-				takers[i].w = takers[i].writer()
-			}
-			if o.Large > 0 {
-				takers[i].largeMin = o.Large
-			}
+			takers[i] = newTaker(shards[i], c.Limits(), now, &o)
 			return takers[i]
 		})
 		if o.AtCut != nil {
@@ -103,7 +99,7 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			if errs[i] = t.run(ctx, &o, pace, sink); errs[i] != nil {
+			if errs[i] = t.run(ctx, pace, sink); errs[i] != nil {
 				stop()
 			}
 		}()
@@ -123,9 +119,7 @@ type taker struct {
 	shard  *shard.Shard
 	limits *object.Limits
 	now    int64
-	native bool
-	// compress says that texts are compressed.
-	compress bool
+	o      *Options
 
 	w        *rdb.Writer
 	database int // that the writer is in, -1 at the beginning of a block
@@ -133,22 +127,21 @@ type taker struct {
 	ready    []Block
 	behind   int // bytes of ready
 	tooFar   bool
-	total    uint64 // keys; of run
-	largeMin int
+	total    uint64   // keys; of run
 	large    []*large // that have been begun; the first is being written
 	// unbounded says that all of it is to stay in memory.
 	unbounded bool
 }
 
-func newTaker(s *shard.Shard, limits *object.Limits, now int64, native bool) *taker {
-	t := &taker{shard: s, limits: limits, now: now, native: native, database: -1, largeMin: largeDefault}
+func newTaker(s *shard.Shard, limits *object.Limits, now int64, o *Options) *taker {
+	t := &taker{shard: s, limits: limits, now: now, o: o, database: -1}
 	t.w = t.writer()
 	return t
 }
 
 // writer makes a writer for what is taken.
 func (t *taker) writer() *rdb.Writer {
-	if t.compress {
+	if t.o.Compress {
 		return rdb.NewWriter(nil, t.version())
 	}
 	return rdb.NewPlainWriter(t.version())
@@ -156,7 +149,7 @@ func (t *taker) writer() *rdb.Writer {
 
 // version is the RDB version of what is written.
 func (t *taker) version() int {
-	if t.native {
+	if t.o.Native {
 		return nativeVersion
 	}
 	return portableVersion
@@ -169,7 +162,7 @@ func (t *taker) Take(database int, e keyspace.Entry, v *shard.Collection) {
 		t.w.SelectDB(database)
 	}
 	t.w.Key(e.Key(), e.Deadline())
-	if !values.Write(t.w, e, v, t.limits, t.now, t.native) {
+	if !values.Write(t.w, e, v, t.limits, t.now, t.o.Native) {
 		t.w.Undo(start)
 		return
 	}
@@ -205,16 +198,16 @@ func (t *taker) add(b Block) {
 }
 
 // run takes slice after slice, and stores what was taken in between.
-func (t *taker) run(ctx context.Context, o *Options, p *pace, sink Sink) (err error) {
+func (t *taker) run(ctx context.Context, p *pace, sink Sink) (err error) {
 	var spare []Block
 	for more := true; more; {
 		var blocks []Block
-		start := p.begin()
+		start, alone := p.begin()
 		t.shard.Do(func() {
 			if err != nil || ctx.Err() != nil {
 				t.shard.AbandonCut()
 			}
-			if more = t.shard.TakeSlice(int64(o.Slice)); !more {
+			if more = t.shard.TakeSlice(int64(t.o.Slice)); !more {
 				t.end()
 			}
 			blocks, t.ready, t.behind = t.ready, spare[:0], 0
@@ -230,9 +223,9 @@ func (t *taker) run(ctx context.Context, o *Options, p *pace, sink Sink) (err er
 			blocks[i] = Block{}
 		}
 		spare = blocks
-		p.end(start)
-		if more && o.Pause != nil {
-			o.Pause()
+		p.end(start, alone)
+		if more && t.o.Pause != nil {
+			t.o.Pause()
 		}
 	}
 	if err == nil {

@@ -9,21 +9,26 @@ import (
 
 // Freeze is the collection at h for one who reads it for longer than a slice: it stays
 // valid when the collection's record moves, as long as the collection does not change.
-func Freeze(h Home) Home {
-	return &frozen{root: bytes.Clone(h.Root()), encoding: h.Encoding(), nodes: h.Nodes(), deadline: h.MemberDeadline()}
-}
+func Freeze(h Home) Home { return freeze(h) }
 
 // FreezeCopy is Freeze for a copy of the collection, whose nodes are in the same arena: it
 // stays valid when the collection changes. Release frees it.
-func FreezeCopy(h interface {
+func FreezeCopy(h reading, t Type) Home {
+	f := freeze(h)
+	Copied(t, f.encoding, f.root, f.nodes, f.nodes)
+	return f
+}
+
+// reading is the part of a Home that changes nothing.
+type reading interface {
 	Encoding() Encoding
 	Root() []byte
 	Nodes() *ds.Arena
 	MemberDeadline() int64
-}, t Type) Home {
-	f := &frozen{root: bytes.Clone(h.Root()), encoding: h.Encoding(), nodes: h.Nodes(), deadline: h.MemberDeadline()}
-	Copied(t, f.encoding, f.root, f.nodes, f.nodes)
-	return f
+}
+
+func freeze(h reading) *frozen {
+	return &frozen{root: bytes.Clone(h.Root()), encoding: h.Encoding(), nodes: h.Nodes(), deadline: h.MemberDeadline()}
 }
 
 // frozen has the root with it, which is all that moves.
