@@ -68,13 +68,6 @@ type SnapshotState struct {
 	Loaded      uint64 // keys that the one that was loaded had
 }
 
-// What LastWill says: SHUTDOWN decides whether a snapshot is taken at the end, and takes
-// it itself; without a word of it, the settings decide.
-const (
-	WillUnsaid uint32 = iota
-	WillDone
-)
-
 // SetDurability says what keeps the data.
 func (e *Engine) SetDurability(d Durability) { e.durability.Store(&d) }
 
@@ -93,12 +86,6 @@ func (e *Engine) DurabilityState() (state DurabilityState, ok bool) {
 func (e *Engine) SavesAtEnd() bool {
 	return e.Params.String("save") != "" || e.Params.Bool("snapshot_enabled") && !e.Params.Bool("appendonly")
 }
-
-// ErrSnapshotsFail is what writes are answered while no snapshot can be taken and nothing
-// else keeps the data.
-const ErrSnapshotsFail resp.Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
-	"Commands that may modify the data set are disabled, because this instance is configured to report errors during writes " +
-	"if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 
 // LogFails is what writes are answered while the log cannot be written.
 func LogFails(err error) resp.Error {

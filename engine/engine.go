@@ -83,8 +83,9 @@ type Engine struct {
 	// ResetStats, by command; nil before. Guarded by mu.
 	forgotten []shard.CommandStats
 
-	// LastWill is what SHUTDOWN has said of a snapshot at the end.
-	LastWill     atomic.Uint32
+	// SaveDecided says that SHUTDOWN has decided whether there is a snapshot at the end, and
+	// has taken it; without that, the settings decide.
+	SaveDecided  atomic.Bool
 	shutdown     chan struct{}
 	shutdownOnce sync.Once
 	stopped      chan struct{}

@@ -83,7 +83,7 @@ func (d *durability) start(ctx context.Context) error {
 		return nil
 	})
 	e.SetDurability(engine.Durability{State: d.state, Snapshot: d.saver.request, Reload: d.reload,
-		Sync: func() error { return d.withLog((*journal.Journal).Sync) },
+		Sync: d.sync,
 		Synced: func() bool {
 			j := d.journal.Load()
 			return j != nil && j.Synced()
@@ -92,10 +92,10 @@ func (d *durability) start(ctx context.Context) error {
 	return nil
 }
 
-// withLog calls f with the log.
-func (d *durability) withLog(f func(*journal.Journal) error) error {
+// sync makes durable what the log has recorded so far.
+func (d *durability) sync() error {
 	if j := d.journal.Load(); j != nil {
-		return f(j)
+		return j.Sync()
 	}
 	return errors.New("there is no log")
 }
@@ -126,18 +126,16 @@ func (d *durability) journalOptions() journal.Options {
 // shards.
 func (d *durability) record(c *shard.Call, j *journal.Journal) {
 	d.recording = j
-	if j == nil {
-		d.sinks.journal = nil
-		d.sinks.listen(c)
-		return
-	}
-	d.sinks.journal = func(shards []*shard.Shard, effects []shard.Effect) {
-		var few [8]int
-		numbers := few[:0]
-		for _, s := range shards {
-			numbers = append(numbers, s.Index)
+	d.sinks.journal = nil
+	if j != nil {
+		d.sinks.journal = func(shards []*shard.Shard, effects []shard.Effect) {
+			var few [8]int
+			numbers := few[:0]
+			for _, s := range shards {
+				numbers = append(numbers, s.Index)
+			}
+			j.Record(numbers, len(effects), func(i int) (int, [][]byte) { return effects[i].Database, effects[i].Args })
 		}
-		j.Record(numbers, len(effects), func(i int) (int, [][]byte) { return effects[i].Database, effects[i].Args })
 	}
 	d.sinks.listen(c)
 }
@@ -229,7 +227,7 @@ func (d *durability) refusal() resp.Error {
 	}
 	e := d.engine
 	if e.SavesAtEnd() && e.Params.Bool("stop-writes-on-bgsave-error") && d.saver.state().LastError != nil {
-		return engine.ErrSnapshotsFail
+		return resp.ErrMisconf
 	}
 	return ""
 }

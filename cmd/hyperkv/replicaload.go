@@ -27,8 +27,7 @@ func loadStream(ctx context.Context, r *replicating, file io.Reader) error {
 	if version, err := strconv.Atoi(string(head[5:])); err != nil || !bytes.HasPrefix(head, []byte("REDIS")) || version < 1 {
 		return fmt.Errorf("the file begins with %q", head)
 	}
-	raw := &window{src: file}
-	body := rdb.Body{Reader: rdb.NewReader(raw)}
+	body := rdb.Body{Reader: rdb.NewReader(file)}
 	body.Function = func([]byte) error {
 		r.log.Warn("a library of functions is left out")
 		return nil
@@ -43,14 +42,17 @@ func loadStream(ctx context.Context, r *replicating, file io.Reader) error {
 		if key == nil {
 			break
 		}
-		from := body.Offset()
-		if err := body.Value(key.Type, everything{}); errors.Is(err, rdb.ErrEmpty) {
+		raw, err := body.Raw()
+		if err == nil {
+			err = rdb.RawPayload(key.Type, raw).Visit(rdb.Nothing{})
+		}
+		if errors.Is(err, rdb.ErrEmpty) {
 			continue // some old servers have written those
-		} else if err != nil {
+		}
+		if err != nil {
 			return fmt.Errorf("the key %.64q: %w", key.Name, err)
 		}
-		payload = append(payload[:0], byte(key.Type))
-		payload = append(payload, raw.cut(from, body.Offset())...)
+		payload = append(append(payload[:0], byte(key.Type)), raw...)
 		payload = binary.LittleEndian.AppendUint16(payload, rdb.Version)
 		payload = binary.LittleEndian.AppendUint64(payload, rdb.Checksum(0, payload))
 		args := [][]byte{wordRestore, key.Name, strconv.AppendInt(nil, key.Deadline, 10), payload, wordReplace, wordAbsTTL}
@@ -80,41 +82,3 @@ var (
 	wordAbsTTL   = []byte("ABSTTL")
 	wordIdleTime = []byte("IDLETIME")
 )
-
-// window remembers what was read until it is not needed any more.
-type window struct {
-	src   io.Reader
-	start int64
-	bytes []byte
-}
-
-// Read implements io.Reader.
-func (w *window) Read(p []byte) (int, error) {
-	n, err := w.src.Read(p)
-	w.bytes = append(w.bytes, p[:n]...)
-	return n, err
-}
-
-// cut returns what was read from one offset to another, and forgets what is before the
-// first.
-func (w *window) cut(from, to int64) []byte {
-	if drop := from - w.start; drop > int64(len(w.bytes))/2 {
-		w.bytes = w.bytes[:copy(w.bytes, w.bytes[drop:])]
-		w.start = from
-	}
-	return w.bytes[from-w.start : to-w.start]
-}
-
-// everything is an rdb.Visitor that reads a value for its length.
-type everything struct{}
-
-func (everything) String([]byte) error                      { return nil }
-func (everything) ListElement([]byte) error                 { return nil }
-func (everything) SetMember([]byte, int64) error            { return nil }
-func (everything) ZSetMember([]byte, float64) error         { return nil }
-func (everything) HashField(_, _ []byte, _ int64) error     { return nil }
-func (everything) StreamEntry(rdb.StreamID, [][]byte) error { return nil }
-func (everything) StreamState(rdb.StreamState) error        { return nil }
-func (everything) StreamGroup(rdb.StreamGroup) error        { return nil }
-func (everything) StreamConsumer(rdb.StreamConsumer) error  { return nil }
-func (everything) StreamPending(rdb.StreamPending) error    { return nil }

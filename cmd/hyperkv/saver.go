@@ -295,13 +295,12 @@ func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error
 	if err == nil && begin {
 		err = j.Enlist()
 	}
-	if err != nil {
-		if begin {
-			d.dropLog(j)
-		}
-		return m, 0, errors.Join(err, w.Abort())
+	if err == nil {
+		m, err = w.Commit("HyperKV "+engine.Version, created, (*snapshots.Position)(position))
+	} else {
+		err = errors.Join(err, w.Abort())
 	}
-	if m, err = w.Commit("HyperKV "+engine.Version, created, (*snapshots.Position)(position)); err != nil {
+	if err != nil {
 		if begin {
 			d.dropLog(j)
 		}
@@ -404,7 +403,7 @@ func (s *saver) end() error {
 		r.over <- fmt.Errorf("the server is stopping: %w", context.Canceled)
 	}
 	s.queue = nil
-	wanted := s.d.engine.LastWill.Load() == engine.WillUnsaid && s.d.engine.SavesAtEnd() && s.d.engine.Stats().Dirty != s.now.Dirty
+	wanted := !s.d.engine.SaveDecided.Load() && s.d.engine.SavesAtEnd() && s.d.engine.Stats().Dirty != s.now.Dirty
 	s.mu.Unlock()
 	if !wanted {
 		return nil

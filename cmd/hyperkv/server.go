@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +31,10 @@ type server struct {
 	loops  []*loop
 	ready  atomic.Bool
 	// loaded is told when the data has been recovered, or why it could not be;
-	// stopLoading ends that, and loading is closed when it has ended.
+	// stopLoading ends that, and loading waits for its end.
 	loaded      chan error
 	stopLoading context.CancelFunc
-	loading     chan struct{}
+	loading     sync.WaitGroup
 	// processors fits GOMAXPROCS to the load.
 	processors  *netio.Processors
 	resting     chan struct{} // closed to end rest
@@ -48,7 +49,7 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	if err != nil {
 		return nil, err
 	}
-	s := &server{engine: e, durability: newDurability(e, cfg, log), loaded: make(chan error, 1), loading: make(chan struct{})}
+	s := &server{engine: e, durability: newDurability(e, cfg, log), loaded: make(chan error, 1)}
 	if err := s.durability.prepare(); err != nil {
 		e.Close()
 		return nil, err
@@ -57,7 +58,6 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	e.BeginLoading(s.durability.size())
 	var loading context.Context
 	loading, s.stopLoading = context.WithCancel(context.Background())
-	close(s.loading) // nothing is loaded yet
 	s.net, err = netio.Serve(ctx, s, netio.Options{
 		Loops:            engine.ShardCount(cfg),
 		Hosts:            strings.Fields(cfg.Host),
@@ -86,14 +86,12 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	e.Shards.OnLong(s.processors.Need)
 	s.resting = make(chan struct{})
 	go rest(s.resting, e.Calls, freeHeap)
-	s.loading = make(chan struct{})
-	go s.load(loading)
+	s.loading.Go(func() { s.load(loading) })
 	return s, nil
 }
 
 // load recovers the data, and opens the server to everybody.
 func (s *server) load(ctx context.Context) {
-	defer close(s.loading)
 	err := s.durability.start(ctx)
 	if err == nil {
 		s.engine.EndLoading()
@@ -136,7 +134,7 @@ func (s *server) Done() <-chan struct{} { return s.engine.ShutdownRequested() }
 // Shutdown implements running.
 func (s *server) Shutdown(ctx context.Context) error {
 	s.stopLoading()
-	<-s.loading
+	s.loading.Wait()
 	s.ready.Store(false)
 	if s.processors != nil {
 		s.processors.Stop()

@@ -177,7 +177,7 @@ func shutdown(s *engine.Session, c *engine.Command, args [][]byte) bool {
 		return true
 	}
 	if d == nil || o.nosave || !o.save && !e.SavesAtEnd() {
-		e.LastWill.Store(engine.WillDone)
+		e.SaveDecided.Store(true)
 		e.RequestShutdown()
 		return true
 	}
@@ -190,7 +190,7 @@ func shutdown(s *engine.Session, c *engine.Command, args [][]byte) bool {
 				return errShutdown
 			}
 		}
-		e.LastWill.Store(engine.WillDone)
+		e.SaveDecided.Store(true)
 		e.RequestShutdown()
 		return nil
 	})

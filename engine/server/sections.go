@@ -174,20 +174,12 @@ const allocator = "hyperkv-arena"
 func (r *report) persistence() {
 	state, _ := r.e.DurabilityState()
 	shots := &state.Snapshots
-	saving, rewriting := 0, 0
-	took := func(reason engine.SnapshotReason) int64 { return -1 }
-	if shots.Running {
-		if shots.Reason == engine.SnapshotRewrite {
-			rewriting = 1
-		} else {
-			saving = 1
+	running := func(reason engine.SnapshotReason) bool { return shots.Running && shots.Reason == reason }
+	took := func(reason engine.SnapshotReason) int64 {
+		if !running(reason) {
+			return -1
 		}
-		took = func(reason engine.SnapshotReason) int64 {
-			if reason != shots.Reason {
-				return -1
-			}
-			return int64(time.Since(shots.Began).Seconds())
-		}
+		return int64(time.Since(shots.Began).Seconds())
 	}
 	r.loading()
 	r.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
@@ -195,7 +187,7 @@ func (r *report) persistence() {
 	r.uint("current_save_keys_processed", shots.Keys)
 	r.uint("current_save_keys_total", shots.KeysAtCut)
 	r.uint("rdb_changes_since_last_save", r.statistics().Dirty-shots.Dirty)
-	r.int("rdb_bgsave_in_progress", int64(saving))
+	r.bool("rdb_bgsave_in_progress", running(engine.SnapshotSave))
 	r.int("rdb_last_save_time", lastSaved(r.e).Unix())
 	status := "ok"
 	if shots.LastError != nil {
@@ -208,7 +200,7 @@ func (r *report) persistence() {
 	r.zeros("rdb_last_cow_size", "rdb_last_load_keys_expired")
 	r.uint("rdb_last_load_keys_loaded", shots.Loaded)
 	r.bool("aof_enabled", state.Log)
-	r.int("aof_rewrite_in_progress", int64(rewriting))
+	r.bool("aof_rewrite_in_progress", running(engine.SnapshotRewrite))
 	r.bool("aof_rewrite_scheduled", shots.Scheduled)
 	r.int("aof_last_rewrite_time_sec", wholeSeconds(shots.RewriteTook))
 	r.int("aof_current_rewrite_time_sec", took(engine.SnapshotRewrite))
