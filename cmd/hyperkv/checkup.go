@@ -162,10 +162,16 @@ func (c *checkup) readJournal(o journal.Options, refused bool) {
 		r := &reports[i]
 		r.Refused = r.Refused || refused
 		f := &r.Found
-		c.say("%s, log %d: %s, %s, records %d to %d (synced up to %d), %s, %s", r.Folder, r.Log, quantity(uint64(f.Segments), "segment"),
+		name := fmt.Sprintf("log %d", r.Log)
+		if r.Log == journal.CommitLog {
+			name = "the commit log"
+		}
+		c.say("%s, %s: %s, %s, records %d to %d (synced up to %d), %s, %s", r.Folder, name, quantity(uint64(f.Segments), "segment"),
 			bytesText(f.Bytes), f.First, f.Last, f.Durable, quantity(r.Units, "unit"), quantity(r.Effects, "effect"))
 		if r.Damage == nil && !r.Anew {
-			if f.CutPath != "" {
+			if f.Restored > 0 {
+				c.say("  %s behind its end are in the commit log", quantity(uint64(f.Restored), "record"))
+			} else if f.CutPath != "" {
 				c.say("  %s ends at byte %d in the middle of a record, as after a loss of power; nobody was promised what is missing", f.CutPath, f.CutOffset)
 			}
 			continue

@@ -50,6 +50,9 @@ func (d *durability) recover(ctx context.Context) error {
 		d.log.Warn("the log ended in the middle of a record, as after a loss of power: the end was cut off", "file", cut.CutPath,
 			"offset", cut.CutOffset, "records_behind", cut.CutRecords)
 	}
+	if found.Restored > 0 {
+		d.log.Info("logs had lost their ends, which the commit log had kept", "records", found.Restored)
+	}
 	if found.Completed+found.LeftOut > 0 {
 		d.log.Warn("some logs had lost parts of commands over several shards", "completed", found.Completed, "left_out", found.LeftOut)
 	}

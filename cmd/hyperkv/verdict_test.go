@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -80,6 +82,7 @@ func judge(calls []*traced, clients map[string][]request) (v verdict, err error)
 // medium is what a trace says about files.
 type medium struct {
 	records map[string][]record // by token
+	copies  map[string][]record // in the commit log, by token and log
 	syncs   map[string][]span   // that went well, by file or folder
 	named   map[string]int      // when a file or folder had its name
 }
@@ -90,13 +93,19 @@ type record struct {
 	written int
 }
 
+// log is the number of the log in whose file it stands.
+func (r record) log() string { return logName.FindStringSubmatch(r.file)[1] }
+
+// commitLog is the number of the commit log, which has copies of what others record.
+const commitLog = "4096"
+
 type span struct{ begin, end int }
 
 // logName matches the segments of logs, and nothing that is only reserved.
-var logName = regexp.MustCompile(`/wal-[0-9]{4}-[0-9]{20}\.log$`)
+var logName = regexp.MustCompile(`/wal-([0-9]{4})-[0-9]{20}\.log$`)
 
 func findMedium(calls []*traced) (*medium, error) {
-	m := &medium{map[string][]record{}, map[string][]span{}, map[string]int{}}
+	m := &medium{map[string][]record{}, map[string][]record{}, map[string][]span{}, map[string]int{}}
 	for _, c := range calls {
 		if c.result < 0 {
 			continue
@@ -110,8 +119,14 @@ func findMedium(calls []*traced) (*medium, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, t := range tokens.FindAllString(text, -1) {
-				m.records[t] = append(m.records[t], record{c.files[0], c.end})
+			r := record{c.files[0], c.end}
+			if r.log() == commitLog {
+				err = m.copied(r, text)
+			} else {
+				m.note(m.records, text, "", r)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("line %d: %w", c.begin, err)
 			}
 		case "fdatasync", "fsync":
 			m.syncs[c.files[0]] = append(m.syncs[c.files[0]], span{c.begin, c.end})
@@ -126,6 +141,35 @@ func findMedium(calls []*traced) (*medium, error) {
 	return m, nil
 }
 
+// note notes where the tokens of a text stand.
+func (m *medium) note(where map[string][]record, text, log string, r record) {
+	for _, t := range tokens.FindAllString(text, -1) {
+		where[t+log] = append(where[t+log], r)
+	}
+}
+
+// copied notes the tokens in what was written to the commit log: whole records, each of which
+// has the number of a log as its group. Its segments begin with a header.
+func (m *medium) copied(r record, text string) error {
+	if strings.HasPrefix(text, "HKVWAL") {
+		return nil
+	}
+	for len(text) > 0 {
+		const header = 24
+		if len(text) < header {
+			return errors.New("not a whole record of the commit log")
+		}
+		length := int(binary.LittleEndian.Uint32([]byte(text[:4])))
+		log := fmt.Sprintf("%04d", binary.LittleEndian.Uint16([]byte(text[18:20])))
+		if header+length > len(text) {
+			return errors.New("not a whole record of the commit log")
+		}
+		m.note(m.copies, text[header:header+length], log, r)
+		text = text[min((header+length+7)&^7, len(text)):]
+	}
+	return nil
+}
+
 // noLine stands for that of what does not come about.
 const noLine = math.MaxInt
 
@@ -136,14 +180,24 @@ func (m *medium) kept(token string) (written, synced int) {
 	}
 	for _, r := range m.records[token] {
 		written = max(written, r.written)
-		synced = max(synced, m.synced(r.file, r.written))
-		for name := r.file; name != "/"; name = filepath.Dir(name) {
-			if at, ok := m.named[name]; ok {
-				synced = max(synced, m.synced(filepath.Dir(name), at))
-			}
+		safe := m.safe(r)
+		for _, c := range m.copies[token+r.log()] {
+			safe = min(safe, m.safe(c))
 		}
+		synced = max(synced, safe)
 	}
 	return written, synced
+}
+
+// safe is when a record was synced, and the name of its file, too.
+func (m *medium) safe(r record) (synced int) {
+	synced = m.synced(r.file, r.written)
+	for name := r.file; name != "/"; name = filepath.Dir(name) {
+		if at, ok := m.named[name]; ok {
+			synced = max(synced, m.synced(filepath.Dir(name), at))
+		}
+	}
+	return synced
 }
 
 // synced is the end of the first sync of a file that began behind a line.
@@ -258,6 +312,20 @@ func TestJudge(t *testing.T) {
 	// A record of two logs is needed in both.
 	f(unsynced, write, sync, `2 pwrite64(7<`+other+`>, "~1.1~", 5, 64) = 5`, reply)
 	f(good, write, sync, `2 pwrite64(7<`+other+`>, "~1.1~", 5, 64) = 5`, `2 fdatasync(7<`+other+`>) = 0`, reply)
+	// Or has its copy in the commit log, which is as good as the record itself.
+	const commit = "/d/j/wal-4096-00000000000000000001.log"
+	copied := func(log string) string {
+		return `2 pwrite64(6<` + commit + `>, "\5\0\0\0crc4\1\0\0\0\0\0\0\0\22\0` + log + `\0\0\0\0\0~1.1~\0\0\0", 32, 64) = 32`
+	}
+	commits := `2 fdatasync(6<` + commit + `>) = 0`
+	f(good, write, copied(`\0`), commits, reply)
+	f(unsynced, write, copied(`\0`), reply)
+	f(unsynced, write, copied(`\1`), commits, reply)
+	f(unsynced, write, `2 pwrite64(7<`+other+`>, "~1.1~", 5, 64) = 5`, copied(`\0`), commits, reply)
+	f(good, write, `2 pwrite64(7<`+other+`>, "~1.1~", 5, 64) = 5`, copied(`\0`), copied(`\1`), commits, reply)
+	f(good, write, sync, `2 pwrite64(7<`+other+`>, "~1.1~", 5, 64) = 5`, copied(`\1`), commits, reply)
+	f(unwritten, copied(`\0`), commits, reply)
+	f("line 3: not a whole record of the commit log", write, strings.ReplaceAll(copied(`\0`), `\5\0`, `\5\1`), commits, reply)
 	// Some other file is no log, and what failed or was only half done wrote nothing.
 	f(unwritten, strings.ReplaceAll(write, "wal", "spare"), sync, reply)
 	f(unwritten, strings.ReplaceAll(write, "= 10", "= -1 ENOSPC (No space left on device)"), sync, reply)

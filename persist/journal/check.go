@@ -8,6 +8,9 @@ import (
 	"hyperkv/persist/wal"
 )
 
+// CommitLog is the number that the commit log of a generation has in a LogReport.
+const CommitLog = -1
+
 // A LogReport is what Check has found in one log.
 type LogReport struct {
 	Generation, Log int
@@ -58,23 +61,44 @@ func Check(o Options, repair bool) (reports []LogReport, err error) {
 		if refused {
 			from = g.beginning()
 		}
+		copies, read, err := j.copies(g, identity)
+		r := LogReport{Generation: g.Number, Log: CommitLog, Folder: j.folder(g), Refused: refused, Found: read}
+		if from != nil {
+			r.From = read.First
+		}
+		if !errors.As(err, &r.Damage) && err != nil {
+			return reports, err
+		}
+		if r.Damage != nil {
+			options := j.options(g, identity, commitShard)
+			if err := r.check(options, repair); err != nil {
+				return reports, err
+			}
+			reports = append(reports, r)
+		}
 		for i := range g.Shards {
 			r := LogReport{Generation: g.Number, Log: i, Folder: j.folder(g), Refused: refused}
 			if from != nil {
 				r.From = from[i]
 			}
 			options := j.options(g, identity, i)
-			err := r.read(options)
-			if err == nil && repair && !refused && (r.Damage != nil || r.Anew) {
-				err = r.repair(options)
-			}
-			if err != nil {
+			options.Copies = copies[i]
+			if err := r.check(options, repair); err != nil {
 				return reports, err
 			}
 			reports = append(reports, r)
 		}
 	}
 	return reports, nil
+}
+
+// check reads the log and repairs it, if that is asked for, needed and of use.
+func (r *LogReport) check(o wal.Options, repair bool) error {
+	err := r.read(o)
+	if err == nil && repair && !r.Refused && (r.Damage != nil || r.Anew) {
+		err = r.repair(o)
+	}
+	return err
 }
 
 // read reads the log, and finds out what a repair would lose.
@@ -102,7 +126,7 @@ func (r *LogReport) read(o wal.Options) (err error) {
 		err = nil
 	}
 	// What matters may also be whole where something else than a record is damaged before it.
-	r.Anew = r.From > r.Found.Last+1 || r.Damage != nil && r.From == r.Found.Last+1 && following.Records > 0
+	r.Anew = r.Log != CommitLog && (r.From > r.Found.Last+1 || r.Damage != nil && r.From == r.Found.Last+1 && following.Records > 0)
 	switch {
 	case r.Anew:
 		r.Lost = r.behind.without(following)
@@ -142,6 +166,14 @@ type recordDecoder struct {
 func (c *recordDecoder) effects(record wal.Record) (count uint64, err error) {
 	if record.Kind < wal.KindFirst { // one of the log's own
 		return 0, nil
+	}
+	if record.Kind == kindCopy {
+		err := wal.Records(record.Payload, func(r wal.Record) error {
+			n, err := c.effects(r)
+			count += n
+			return err
+		})
+		return count, err
 	}
 	d := decoder{p: record.Payload}
 	if record.Kind == kindShared {

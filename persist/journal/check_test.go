@@ -41,14 +41,14 @@ func TestRepair(t *testing.T) {
 				from = &snapshot{j.Position(), cloneSeen(now)}
 			}
 		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
 		names, err := d.List("journal/000001")
 		if err != nil {
 			t.Fatal(err)
 		}
 		segments := slices.DeleteFunc(names, func(name string) bool { return !wal.IsSegment(name) })
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
-		}
 		play := func() (Recovery, *world, error) {
 			w := &world{seen: map[int][]uint64{}}
 			o := options(d, shards, w)

@@ -15,6 +15,8 @@ const (
 	// kindShared is a unit of several: number 8 │ how many shards │ (shard │ LSN) … │ effects.
 	// The LSNs are those that the unit has in the logs of all its shards.
 	kindShared
+	// kindCopy stands in the commit log only: see there.
+	kindCopy
 )
 
 // Effects are written as

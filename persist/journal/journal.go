@@ -60,10 +60,11 @@ type Player interface {
 // A Journal is the logs of all shards. Record belongs to the holders of the turns of the
 // shards it is called for; all other methods are safe for concurrent use.
 type Journal struct {
-	o      Options
-	logs   []*shardLog
-	policy atomic.Int32
-	units  atomic.Uint64 // number of the last unit of several shards
+	o        Options
+	logs     []*shardLog
+	identity uint64
+	policy   atomic.Int32
+	units    atomic.Uint64 // number of the last unit of several shards
 
 	meta     atomic.Pointer[meta] // immutable; that of an open journal has a generation
 	dropping sync.Mutex           // held by who replaces meta
@@ -74,7 +75,8 @@ type Journal struct {
 	syncStarted atomic.Int64
 	delayed     atomic.Uint64 // how often a Commit had to wait for that
 
-	rounds rounds
+	rounds  rounds
+	commits commitLog
 
 	stop chan struct{}
 	done chan struct{}
@@ -94,9 +96,13 @@ type rounds struct {
 // shardLog is the log of one shard; the rest is owned by the shard's turn.
 type shardLog struct {
 	*wal.Log
+	number  uint16
+	copied  atomic.Uint64 // LSN up to which the commit log has it, and that is durable
 	scratch []byte
 	places  []place
 }
+
+func newShardLog(number int, l *wal.Log) *shardLog { return &shardLog{Log: l, number: uint16(number)} }
 
 // failure is why nothing can be promised.
 type failure struct{ err error }
@@ -183,7 +189,7 @@ func (j *Journal) Commit(wait bool) (Ticket, error) {
 	}
 	if j.Policy() == Always {
 		for _, l := range j.logs {
-			if l.Durable() < l.Appended() {
+			if l.safe() < l.Appended() {
 				t := j.ask()
 				if !wait {
 					return t, nil
@@ -257,13 +263,7 @@ func (j *Journal) sync() {
 		r.begun++
 		round := r.begun
 		r.mu.Unlock()
-		err := each(len(j.logs), func(i int) error {
-			if l := j.logs[i]; l.Durable() < l.Appended() {
-				return l.Sync()
-			}
-			return nil
-		})
-		if err != nil {
+		if err := j.commit(); err != nil {
 			_ = j.fail(err)
 		} else {
 			r.ended.Store(round)
@@ -332,6 +332,7 @@ func (j *Journal) upkeep() {
 	if failed != nil && errors.Is(failed.err, wal.ErrBroken) {
 		return // for good
 	}
+	copied := j.commits.next()
 	for _, l := range j.logs {
 		err := l.Write()
 		if err == nil && j.Policy() != Never {
@@ -346,6 +347,12 @@ func (j *Journal) upkeep() {
 		// Without a spare the next segment is reserved when it is needed; whether there is
 		// room for it is a question for then.
 		_ = l.Prepare()
+	}
+	if j.Policy() != Never {
+		if err := j.commits.superfluous(copied); err != nil {
+			_ = j.fail(err)
+			return
+		}
 	}
 	if failed != nil && j.failed.CompareAndSwap(failed, nil) {
 		j.o.Log.Info("the journal is written again: writes are accepted")
@@ -365,7 +372,14 @@ func (j *Journal) Close() error {
 	for _, l := range j.logs {
 		errs = append(errs, l.Close())
 	}
-	if err := errors.Join(errs...); err != nil {
+	if c := j.commits.log.Load(); c != nil {
+		c.Abandon()
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		err = j.removeCommitLog(j.meta.Load().last())
+	}
+	if err != nil {
 		return fmt.Errorf("close the journal: %w", err)
 	}
 	return nil

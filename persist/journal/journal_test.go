@@ -119,7 +119,7 @@ func TestLives(t *testing.T) {
 	if testing.Short() {
 		seeds = 200
 	}
-	completed, leftOut, generations, taken := 0, 0, 0, 0
+	completed, leftOut, generations, taken, restored := 0, 0, 0, 0, 0
 	for seed := range uint64(seeds) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		d := frail.New()
@@ -139,6 +139,7 @@ func TestLives(t *testing.T) {
 			now := cloneSeen(w.seen)
 			completed += found.Completed
 			leftOut += found.LeftOut
+			restored += found.Restored
 			generations = max(generations, found.Generations)
 			settled := check(t, fmt.Sprintf("seed %d, life %d", seed, life), history, w)
 			// What is there now, and nothing else, is there for ever.
@@ -208,8 +209,8 @@ func TestLives(t *testing.T) {
 			}
 		}
 	}
-	if taken < seeds || completed < seeds/20 || leftOut < seeds/200 || generations < 4 {
-		t.Errorf("%d units completed, %d left out, %d generations, %d snapshots", completed, leftOut, generations, taken)
+	if taken < seeds || completed < seeds/20 || leftOut < seeds/200 || generations < 4 || restored < seeds {
+		t.Errorf("%d units completed, %d left out, %d generations, %d snapshots, %d records restored", completed, leftOut, generations, taken, restored)
 	}
 }
 

@@ -22,6 +22,8 @@ type Recovery struct {
 	// Completed is how many units of several shards were played although a log had lost
 	// them, LeftOut how many were not, because it had lost more than those.
 	Completed, LeftOut int
+	// Restored is how many records logs had lost and the commit log had kept.
+	Restored int
 }
 
 // Open plays everything that a journal holds and opens it for more; one that is not
@@ -107,6 +109,7 @@ func prepare(o Options, begin bool) (j *Journal, m *meta, identity uint64, err e
 		}
 	}
 	identity, err = m.identity()
+	j.identity = identity
 	return j, m, identity, err
 }
 
@@ -162,7 +165,7 @@ func (j *Journal) create(m *meta, identity uint64) (generation, error) {
 	err := each(g.Shards, func(i int) error {
 		l, _, err := wal.Open(j.options(g, identity, i), false, nil)
 		if err == nil {
-			j.logs[i] = &shardLog{Log: l}
+			j.logs[i] = newShardLog(i, l)
 		}
 		return err
 	})
@@ -205,21 +208,27 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 	if err != nil || from == nil {
 		return false, false, err
 	}
+	copies, _, err := j.copies(g, identity)
+	if err != nil {
+		return true, false, err
+	}
 	meet := newMeeting(g.Shards)
 	logs := make([]*shardLog, g.Shards)
 	cut := len(found.Cut)
 	var mu sync.Mutex
 	err = each(g.Shards, func(i int) error {
 		p := &part{log: i, from: from[i], progress: j.o.Progress, meet: meet, player: j.o.Player(i, g.Shards)}
+		o := j.options(g, identity, i)
+		o.Copies = copies[i]
 		var read wal.Recovery
 		var err error
 		if open {
 			var l *wal.Log
-			if l, read, err = wal.Open(j.options(g, identity, i), false, p.replay); err == nil {
-				logs[i] = &shardLog{Log: l}
+			if l, read, err = wal.Open(o, false, p.replay); err == nil {
+				logs[i] = newShardLog(i, l)
 			}
 		} else {
-			read, err = wal.Check(j.options(g, identity, i), p.replay, nil)
+			read, err = wal.Check(o, p.replay, nil)
 		}
 		if err == nil {
 			err = covers(g, i, from[i], &read)
@@ -230,6 +239,7 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 		found.Units += p.units
 		found.Effects += p.effects
 		found.Bytes += read.Bytes
+		found.Restored += read.Restored
 		if read.CutPath != "" {
 			found.Cut = append(found.Cut, read)
 		}
@@ -240,6 +250,11 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 	}
 	if err != nil {
 		return true, false, meet.reason(err)
+	}
+	if open { // from here on the logs hold all of it
+		if err := j.removeCommitLog(g); err != nil {
+			return true, false, err
+		}
 	}
 	j.units.Store(max(j.units.Load(), meet.last))
 	found.Completed += meet.completed

@@ -47,7 +47,7 @@ func (j *Journal) Sync() error {
 // Synced says that all that was recorded is durable.
 func (j *Journal) Synced() bool {
 	for _, l := range j.logs {
-		if l.Durable() < l.Appended() {
+		if l.safe() < l.Appended() {
 			return false
 		}
 	}

@@ -25,6 +25,10 @@ type Options struct {
 	SegmentBytes int
 	// First is the LSN that a log which is not there begins with; default 1.
 	First uint64
+	// Copies are records of this log that something else has kept as well, in their order,
+	// as WriteCopy returns them. Those that follow on what the log holds belong to it: they
+	// are replayed, and Open adds them.
+	Copies []byte
 }
 
 const (
@@ -191,21 +195,47 @@ func (l *Log) mark(durable uint64) {
 func (l *Log) Write() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	b := &l.batch
 	for {
 		if err := l.writeBatch(); err != nil {
 			return err
 		}
-		l.mu.Lock()
-		if len(l.buffer) == 0 {
-			l.mu.Unlock()
+		if !l.take() {
 			return nil
 		}
-		l.buffer, b.bytes = b.bytes[:0], l.buffer
-		l.cuts, b.cuts = b.cuts[:0], l.cuts
-		b.done, b.last = 0, l.next-1
-		l.mu.Unlock()
 	}
+}
+
+// WriteCopy is Write for somebody who keeps what is written elsewhere, too: it appends the
+// records from first to last to dst, as they stand in the log. It copies nothing, and first
+// is 0, if there is nothing new, or more than most bytes of it.
+func (l *Log) WriteCopy(dst []byte, most int) (copied []byte, first, last uint64, err error) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if err := l.writeBatch(); err != nil {
+		return dst, 0, 0, err
+	}
+	before := l.written.Load()
+	if !l.take() {
+		return dst, 0, 0, nil
+	}
+	if len(l.batch.bytes) <= most {
+		dst, first, last = append(dst, l.batch.bytes...), before+1, l.batch.last
+	}
+	return dst, first, last, l.writeBatch()
+}
+
+// take makes what was appended the batch, which is written, and says whether there is any.
+func (l *Log) take() bool {
+	b := &l.batch
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.buffer) == 0 {
+		return false
+	}
+	l.buffer, b.bytes = b.bytes[:0], l.buffer
+	l.cuts, b.cuts = b.cuts[:0], l.cuts
+	b.done, b.last = 0, l.next-1
+	return true
 }
 
 // bufferKeepBytes is the largest buffer that is kept for its next use.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -501,5 +503,100 @@ func BenchmarkAppend(b *testing.B) {
 	b.StopTimer()
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// What a log has lost at its end, and something else has kept, is there again, and stays;
+// a hole before the copies is damage.
+func TestCopies(t *testing.T) {
+	d := frail.New()
+	o := Options{Disk: d, Dir: "wal", SegmentBytes: 4096, Identity: 7}
+	l, _, err := Open(o, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := func(lsn uint64) string { return strings.Repeat("p", int(lsn*37%400+1)) }
+	put := func(n int) {
+		for range n {
+			l.Append(KindFirst, uint16(l.Next()), []byte(payload(l.Next())))
+		}
+	}
+	put(20)
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	put(2)
+	if copied, first, _, err := l.WriteCopy(nil, 100); err != nil || first != 0 || len(copied) != 0 {
+		t.Errorf("%d bytes from record %d on, %v", len(copied), first, err)
+	}
+	put(30)
+	kept := l.Next() // of the mark that comes first
+	put(30)
+	copied, first, last, err := l.WriteCopy([]byte{}, 1<<20)
+	if err != nil || last != l.Appended() || first >= kept {
+		t.Fatalf("records %d to %d, %v", first, last, err)
+	}
+	if more, first, _, err := l.WriteCopy(copied, 1<<20); err != nil || first != 0 || len(more) != len(copied) {
+		t.Errorf("without anything new %d bytes more, from record %d on, %v", len(more)-len(copied), first, err)
+	}
+	l.Abandon()
+
+	read := func(o Options, open bool) (numbers []uint64, found Recovery, err error) {
+		replay := func(r Record) error {
+			if string(r.Payload) != payload(r.LSN) || r.Group != uint16(r.LSN) {
+				t.Errorf("record %d reads as %+v", r.LSN, r)
+			}
+			numbers = append(numbers, r.LSN)
+			return nil
+		}
+		if !open {
+			found, err = Check(o, replay, nil)
+			return numbers, found, err
+		}
+		l, found, err := Open(o, false, replay)
+		if err == nil {
+			l.Abandon()
+		}
+		return numbers, found, err
+	}
+	whole, _, err := read(o, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of the segments only the first is left: all of it was synced, but the copies begin later.
+	names, _ := d.List("wal")
+	for _, name := range names[1:] {
+		if err := d.Remove("wal/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Copies = copied
+	var damage *DamageError
+	if _, _, err := read(o, false); !errors.As(err, &damage) {
+		t.Errorf("a hole before the copies: %v", err)
+	}
+	if _, _, err := read(o, true); !errors.As(err, &damage) {
+		t.Errorf("a hole before the copies, opening it: %v", err)
+	}
+	// A log of which nothing is left begins where the copies do.
+	for _, name := range names[:1] {
+		if err := d.Remove("wal/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.First = first
+	for i, open := range []bool{false, true, true} {
+		numbers, found, err := read(o, open)
+		if err != nil || !slices.Equal(numbers, whole[len(whole)-len(numbers):]) || numbers[0] > kept || found.Last != last {
+			t.Fatalf("%d: %d, %+v, %v", i, numbers, found, err)
+		}
+		if restored := found.Restored > 0; restored != (i < 2) {
+			t.Errorf("%d: %d records were restored", i, found.Restored)
+		}
+	}
+	o.Copies = copied[:len(copied)-8]
+	o.Dir = "other"
+	if _, _, err := read(o, true); err == nil {
+		t.Error("a torn copy was taken for a whole one")
 	}
 }

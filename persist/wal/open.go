@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 
 	"hyperkv/persist/disk"
 )
@@ -23,6 +24,8 @@ type Recovery struct {
 	CutPath    string
 	CutOffset  int64
 	CutRecords int
+	// Restored is how many of the records were only in the copies of the options.
+	Restored int
 }
 
 // Check reads a log as Open does and changes nothing. If it cannot be read on at a
@@ -35,7 +38,9 @@ func Check(o Options, replay func(Record) error, behind func(Record)) (Recovery,
 	}
 	defer s.close()
 	s.behind = behind
-	err = s.run(replay)
+	if err = s.run(replay); err == nil {
+		err = s.complete(replay)
+	}
 	return s.found, err
 }
 
@@ -54,14 +59,16 @@ func Open(o Options, repair bool, replay func(Record) error) (*Log, Recovery, er
 	if err != nil {
 		return nil, Recovery{}, err
 	}
-	err = s.run(replay)
-	var damage *DamageError
-	if errors.As(err, &damage) && repair {
-		err = nil
-	}
-	if err != nil {
-		s.close()
-		return nil, s.found, err
+	for _, read := range []func(func(Record) error) error{s.run, s.complete} {
+		err := read(replay)
+		var damage *DamageError
+		if errors.As(err, &damage) && repair {
+			err = nil
+		}
+		if err != nil {
+			s.close()
+			return nil, s.found, err
+		}
 	}
 	l, err := s.open()
 	if err != nil {
@@ -81,7 +88,8 @@ type scan struct {
 	found    Recovery
 	behind   func(Record) // may be nil: see Check
 
-	expected uint64 // LSN of the next record
+	expected uint64   // LSN of the next record
+	restored []Record // that were only in the copies; borrowed from those
 	// end is where the log ends: in this segment, at this offset. A segment of -1 is
 	// no segment at all.
 	end    int
@@ -180,22 +188,61 @@ func (s *scan) run(replay func(Record) error) error {
 			if v == none {
 				break
 			}
-			if r.Kind == kindMark {
-				if len(r.Payload) == 8 {
-					s.found.Durable = max(s.found.Durable, binary.LittleEndian.Uint64(r.Payload))
-				}
-			} else if replay != nil {
-				if err := replay(r); err != nil {
-					return fmt.Errorf("replay record %d of %s: %w", r.LSN, s.segments[i].path, err)
-				}
+			if err := s.record(r, size, replay); err != nil {
+				return fmt.Errorf("replay record %d of %s: %w", r.LSN, s.segments[i].path, err)
 			}
-			s.found.Records++
-			s.found.Bytes += int64(size)
-			s.found.Last = r.LSN
-			s.expected++
 			s.offset += int64(size)
 			rest = rest[min(size, len(rest)):]
 		}
+	}
+	return nil
+}
+
+// record takes the next record of the log.
+func (s *scan) record(r Record, size int, replay func(Record) error) error {
+	if r.Kind == kindMark {
+		if len(r.Payload) == 8 {
+			s.found.Durable = max(s.found.Durable, binary.LittleEndian.Uint64(r.Payload))
+		}
+	} else if replay != nil {
+		if err := replay(r); err != nil {
+			return err
+		}
+	}
+	s.found.Records++
+	s.found.Bytes += int64(size)
+	s.found.Last = r.LSN
+	s.expected++
+	return nil
+}
+
+// complete takes those of the copies that follow on what the log holds. Whoever has kept them
+// knew that all before them was durable: if it is not there, the log is damaged.
+func (s *scan) complete(replay func(Record) error) error {
+	damaged := func(reason string) error {
+		d := &DamageError{Path: filepath.Join(s.o.Dir, segmentName(s.o.Shard, s.expected)), LSN: s.expected, Reason: reason}
+		if s.end >= 0 {
+			d.Path, d.Offset = s.segments[s.end].path, s.offset
+		}
+		return d
+	}
+	for rest := s.o.Copies; len(rest) > 0; {
+		r, size, v := readRecord(rest)
+		if v != good {
+			return damaged("the copy of a record behind its end is not whole")
+		}
+		rest = rest[min(size, len(rest)):]
+		if r.LSN < s.expected {
+			continue
+		}
+		if r.LSN > s.expected {
+			return damaged(fmt.Sprintf("records %d to %d are missing at its end, and there is a copy of record %d", s.expected, r.LSN-1, r.LSN))
+		}
+		if err := s.record(r, size, replay); err != nil {
+			return fmt.Errorf("replay the copy of record %d: %w", r.LSN, err)
+		}
+		s.restored = append(s.restored, r)
+		s.found.Restored++
 	}
 	return nil
 }
@@ -262,7 +309,9 @@ func (s *scan) ends(i int, at int64, rest []byte, reason string) error {
 
 // open makes a Log of what was read. Whatever is there is durable afterwards.
 func (s *scan) open() (*Log, error) {
-	l := &Log{o: s.o, next: s.expected, marked: s.found.Durable, length: min(segmentBytesFirst, s.o.SegmentBytes)}
+	next := s.expected - uint64(len(s.restored)) // of what the segments hold
+	l := &Log{o: s.o, next: next, marked: s.found.Durable, length: min(segmentBytesFirst, s.o.SegmentBytes)}
+	l.o.Copies = nil
 	if err := s.sweep(); err != nil {
 		return nil, err
 	}
@@ -281,7 +330,7 @@ func (s *scan) open() (*Log, error) {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	if s.end < 0 {
-		if err := l.begin(s.expected, l.length); err != nil {
+		if err := l.begin(next, l.length); err != nil {
 			return nil, err
 		}
 	} else {
@@ -300,6 +349,13 @@ func (s *scan) open() (*Log, error) {
 	l.appended.Store(l.next - 1)
 	l.written.Store(l.next - 1)
 	l.durable.Store(l.next - 1)
+	for _, r := range s.restored {
+		l.append(r.Kind, r.Group, r.Payload)
+	}
+	if err := l.Sync(); err != nil {
+		l.Abandon()
+		return nil, err
+	}
 	return l, nil
 }
 

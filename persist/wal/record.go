@@ -3,6 +3,7 @@ package wal
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 )
 
@@ -99,6 +100,22 @@ func readRecord(p []byte) (r Record, size int, v verdict) {
 		Payload: p[recordHeader:end:end],
 	}
 	return r, recordBytes(int(length)), good
+}
+
+// Records hands the records of copies, as WriteCopy returns them, to f, and ends with the
+// first error of it.
+func Records(copies []byte, f func(Record) error) error {
+	for len(copies) > 0 {
+		r, size, v := readRecord(copies)
+		if v != good {
+			return errors.New("the copy of a record is not whole")
+		}
+		if err := f(r); err != nil {
+			return err
+		}
+		copies = copies[min(size, len(copies)):]
+	}
+	return nil
 }
 
 var zeros [4096]byte

@@ -27,6 +27,9 @@ func segmentName(shard int, first uint64) string {
 	return fmt.Sprintf("wal-%04d-%020d.log", shard, first)
 }
 
+// FilePrefix begins the names of all files of a log.
+func FilePrefix(shard int) string { return fmt.Sprintf("wal-%04d-", shard) }
+
 // parseSegmentName reads a name that segmentName has made.
 func parseSegmentName(name string) (shard int, first uint64, ok bool) {
 	rest, found := strings.CutPrefix(name, "wal-")
