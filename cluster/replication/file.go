@@ -57,7 +57,8 @@ func checksum(sum uint64, p []byte) uint64 { return rdb.Checksum(sum, p) }
 var ErrDamaged = errors.New("the snapshot is damaged")
 
 // verify reads a file of so many bytes and compares it with its checksum. 0 stands for
-// none.
+// none. The end has to be there as well: of some files the checksum is right when the last
+// byte is missing.
 func verify(f *os.File, bytes int64) error {
 	if bytes < int64(fileMagicBytes)+1+8 {
 		return fmt.Errorf("%w: it has %d bytes", ErrDamaged, bytes)
@@ -71,6 +72,9 @@ func verify(f *os.File, bytes int64) error {
 		}
 		sum = checksum(sum, p)
 		at += int64(len(p))
+		if last := p[len(p)-1]; at == bytes-8 && last != opEnd {
+			return fmt.Errorf("%w: it ends with %#x", ErrDamaged, last)
+		}
 	}
 	if _, err := f.ReadAt(buf[:8], bytes-8); err != nil && err != io.EOF {
 		return err
