@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"hyperkv/internal/clock"
@@ -67,30 +67,54 @@ func startWait(s *Session, c *Command, args [][]byte) bool {
 		s.Refuse(c, err)
 		return true
 	}
-	s.waitFor(c, args, wanted, timeout)
+	r := s.loop.engine.Replication()
+	position := int64(0)
+	if r != nil {
+		position = r.Changed()
+	}
+	s.waitFor(c, timeout, func() (n counts, enough bool) {
+		if r != nil {
+			n.replicas, _ = r.Reached(position)
+		}
+		return n, int64(n.replicas) >= wanted
+	}, func(w *resp.Writer, n counts) { w.Int(int64(n.replicas)) })
 	return true
 }
 
-// waitFor waits for so many replicas, if there is anything to wait for.
-func (s *Session) waitFor(c *Command, args [][]byte, wanted int64, timeout time.Duration) {
-	r := s.loop.engine.Replication()
-	var position int64
-	reached := 0
-	if r != nil {
-		position = r.Changed()
-		reached = r.Reached(position)
+// counts are who has what somebody waits for: the local log, and so many replicas.
+type counts struct {
+	local    bool
+	replicas int
+}
+
+// waitFor answers once measure says that it is enough, and when time is up. It is measured
+// again whenever a replica has said how far it has come, and whenever look is called, by
+// any goroutine; look is nil if it was enough at once.
+func (s *Session) waitFor(c *Command, timeout time.Duration, measure func() (n counts, enough bool), answer func(w *resp.Writer, n counts)) (look func()) {
+	if n, enough := measure(); enough {
+		s.Later(c)(func(w *resp.Writer) error { answer(w, n); return nil })
+		return nil
 	}
-	if int64(reached) >= wanted {
-		s.runHere(c, args)
-		return
+	// found is what was enough: who had it may be gone when the loop comes to the answer.
+	var found atomic.Pointer[counts]
+	forget := func() {}
+	wake := s.Block(timeout, func(w *resp.Writer) {
+		n := found.Load()
+		if n == nil {
+			now, _ := measure()
+			n = &now
+		}
+		answer(w, *n)
+	}, func() { forget() })
+	look = func() {
+		if n, enough := measure(); enough && found.CompareAndSwap(nil, &n) {
+			wake()
+		}
 	}
-	if r == nil {
-		s.Block(timeout, func(w *resp.Writer) { w.Int(0) }, nil)
-		return
+	if r := s.loop.engine.Replication(); r != nil {
+		forget = r.Await(look)
 	}
-	var forget func()
-	wake := s.Block(timeout, func(w *resp.Writer) { w.Int(int64(r.Reached(position))) }, func() { forget() })
-	forget = r.Await(position, int(min(wanted, math.MaxInt32)), wake)
+	return look
 }
 
 const errWaitOnReplica = resp.Error("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.")
@@ -104,7 +128,8 @@ func waitNow(c *Context) error {
 	if r.State().Replica {
 		return errWaitOnReplica
 	}
-	return c.Reply.Int(int64(r.Reached(r.Changed())))
+	applied, _ := r.Reached(r.Changed())
+	return c.Reply.Int(int64(applied))
 }
 
 // multi is the state of a session between MULTI and EXEC. Owned by the session.

@@ -25,10 +25,12 @@ type Replication interface {
 	// Acknowledge asks the primary's link to say how far the server has come.
 	Acknowledge()
 	// Changed is the position of a replica that knows of every change so far, and Reached
-	// how many have come to one. Await calls reached when it is count; forget ends that.
+	// how many have come to one, and how many have synced what was before it.
 	Changed() int64
-	Reached(position int64) (replicas int)
-	Await(position int64, count int, reached func()) (forget func())
+	Reached(position int64) (applied, durable int)
+	// Await asks the replicas how far they have come, and calls look whenever one says so,
+	// on any goroutine; forget ends that.
+	Await(look func()) (forget func())
 	// ResetStats forgets what was counted.
 	ResetStats()
 	// NewHistory gives the dataset a new name, as if it were another one.
@@ -60,8 +62,9 @@ type Replica interface {
 	Next(n int) (p []byte, end bool)
 	// Behind is how many bytes wait for it.
 	Behind() int64
-	// Acknowledged notes how far it has come, Alive that it has said anything.
-	Acknowledged(position int64)
+	// Acknowledged notes how far it has come and what of that it has synced, which is
+	// negative if it has not said so; Alive notes that it has said anything.
+	Acknowledged(position, durable int64)
 	Alive()
 	// Started says that bytes of the stream may have been sent: a reply would be taken
 	// for some of them.
@@ -148,11 +151,12 @@ func (e *Engine) GoodReplicas() int64 { return e.limits.replicasGood.Load() }
 // SetGoodReplicas says how many replicas are there, and not too far behind.
 func (e *Engine) SetGoodReplicas(n int) { e.limits.replicasGood.Store(int64(n)) }
 
-// ReleaseBlocked ends the waits of clients in commands that may write: the server is a
-// replica from now on.
+// ReleaseBlocked ends the waits of clients in commands that may write, and those for
+// replicas, whose positions are of another stream from now on: the server is a replica.
 func (e *Engine) ReleaseBlocked() {
 	for _, s := range e.Clients() {
-		if c := s.info.command.Load(); c != nil && c.Is(Write) {
+		b := s.info.blocking.Load()
+		if c := s.info.command.Load(); c != nil && c.Is(Write) || b != nil && b.timedOut != nil {
 			s.unblockWith(resp.ErrUnblockedRole)
 		}
 	}

@@ -146,11 +146,11 @@ func (f *faucet) Next(n int) ([]byte, bool) {
 	f.left -= n
 	return make([]byte, n), f.ended && n == 0
 }
-func (f *faucet) Behind() int64      { return f.behind }
-func (f *faucet) Acknowledged(int64) {}
-func (f *faucet) Alive()             {}
-func (f *faucet) Started() bool      { return true }
-func (f *faucet) Gone()              { f.gone.Add(1) }
+func (f *faucet) Behind() int64             { return f.behind }
+func (f *faucet) Acknowledged(int64, int64) {}
+func (f *faucet) Alive()                    {}
+func (f *faucet) Started() bool             { return true }
+func (f *faucet) Gone()                     { f.gone.Add(1) }
 
 // A session that is a replica's takes no more than the connection does, promises all of it,
 // and is ended when its replica answers or falls too far behind.

@@ -50,7 +50,7 @@ func parseWaitAOF(e *Engine, args [][]byte) (w waitAOFWords, err error) {
 // WAITAOF numlocal numreplicas timeout
 //
 // What the client wrote is taken to be all that was written so far. The log is synced for
-// the sake of the answer. Replicas do not say what they have synced, so none counts.
+// the sake of the answer, and replicas are asked what they have synced.
 func startWaitAOF(s *Session, c *Command, args [][]byte) bool {
 	e := s.loop.engine
 	words, err := parseWaitAOF(e, args)
@@ -58,24 +58,34 @@ func startWaitAOF(s *Session, c *Command, args [][]byte) bool {
 		s.Refuse(c, err)
 		return true
 	}
-	d := e.Durability()
-	if words.replicas == 0 && (words.local == 0 || d.Synced()) {
-		s.runHere(c, args)
-		return true
+	d, r := e.Durability(), e.Replication()
+	position := int64(0)
+	if r != nil {
+		position = r.Changed()
 	}
-	var synced atomic.Bool
-	wake := s.Block(words.timeout, func(w *resp.Writer) { answerWaitAOF(w, synced.Load()) }, nil)
-	if d == nil {
+	var synced, gone atomic.Bool // the log, behind what was written before the command
+	synced.Store(d != nil && d.Synced())
+	look := s.waitFor(c, words.timeout, func() (n counts, enough bool) {
+		n.local = synced.Load()
+		if r != nil {
+			_, n.replicas = r.Reached(position)
+		}
+		return n, gone.Load() || (n.local || words.local == 0) && int64(n.replicas) >= words.replicas
+	}, func(w *resp.Writer, n counts) {
+		if gone.Load() {
+			w.Error(errWaitAOFOff)
+			return
+		}
+		answerWaitAOF(w, n)
+	})
+	if look == nil || d == nil || synced.Load() {
 		return true
 	}
 	go func() {
-		if d.Sync() != nil {
-			return
-		}
-		synced.Store(true)
-		if words.replicas == 0 {
-			wake()
-		}
+		err := d.Sync()
+		synced.Store(err == nil)
+		gone.Store(err != nil && words.local > 0 && !d.State().Log) // it was switched off
+		look()
 	}()
 	return true
 }
@@ -85,17 +95,22 @@ func waitAOFNow(c *Context) error {
 	if _, err := parseWaitAOF(c.Engine, c.Args); err != nil {
 		return err
 	}
+	var n counts
+	if r := c.Engine.Replication(); r != nil {
+		_, n.replicas = r.Reached(r.Changed())
+	}
 	d := c.Engine.Durability()
-	answerWaitAOF(c.Reply, d != nil && d.State().Log && d.Synced())
+	n.local = d != nil && d.Synced()
+	answerWaitAOF(c.Reply, n)
 	return nil
 }
 
-func answerWaitAOF(w *resp.Writer, synced bool) {
+func answerWaitAOF(w *resp.Writer, n counts) {
 	w.Array(2)
-	if synced {
+	if n.local {
 		w.Int(1)
 	} else {
 		w.Int(0)
 	}
-	w.Int(0)
+	w.Int(int64(n.replicas))
 }

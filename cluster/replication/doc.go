@@ -18,5 +18,5 @@
 // replicated, a Link the connection of a replica.
 //
 // Start with Node in node.go; then feed.go, replica.go and snapshot.go for what a
-// primary does; link.go and stream.go for what a replica does.
+// primary does; link.go, stream.go and report.go for what a replica does.
 package replication

@@ -26,6 +26,12 @@ type Host interface {
 	Apply(unit []Effect, settled func()) error
 	// Commit lets what was applied go where it is kept.
 	Commit()
+	// Kept says whether a log keeps what is applied, and whether all that was applied
+	// before the call is durable in it.
+	Kept() (logged, synced bool)
+	// Sync makes durable what was applied before the call. It waits for the disk, and is
+	// false if there is no log, or none that can be written.
+	Sync() bool
 
 	// SetPrimary says which server is to be copied, "" for none.
 	SetPrimary(host string, port int)

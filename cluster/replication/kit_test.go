@@ -24,6 +24,9 @@ type toyHost struct {
 	paused   bool
 	good     int
 	fail     error // of Apply
+	log      bool
+	synced   int  // of done; all else is lost with the power
+	stuck    bool // Sync fails
 }
 
 func (h *toyHost) Exclusive(f func()) {
@@ -40,10 +43,22 @@ func (h *toyHost) Record(on bool)         { h.set(func() { h.recorded = on }) }
 func (h *toyHost) Undivided(bool)         {}
 func (h *toyHost) SetPrimary(string, int) {}
 func (h *toyHost) Commit()                {}
-func (h *toyHost) SetReplica(on bool)     { h.set(func() { h.replica = on }) }
-func (h *toyHost) SetStale(on bool)       { h.set(func() { h.stale = on }) }
-func (h *toyHost) SetGoodReplicas(n int)  { h.set(func() { h.good = n }) }
-func (h *toyHost) Pause(on bool)          { h.set(func() { h.paused = on }) }
+func (h *toyHost) Kept() (logged, synced bool) {
+	h.set(func() { logged, synced = h.log, h.log && h.synced == len(h.done) })
+	return logged, synced
+}
+func (h *toyHost) Sync() (ok bool) {
+	h.set(func() {
+		if ok = h.log && !h.stuck; ok {
+			h.synced = len(h.done)
+		}
+	})
+	return ok
+}
+func (h *toyHost) SetReplica(on bool)    { h.set(func() { h.replica = on }) }
+func (h *toyHost) SetStale(on bool)      { h.set(func() { h.stale = on }) }
+func (h *toyHost) SetGoodReplicas(n int) { h.set(func() { h.good = n }) }
+func (h *toyHost) Pause(on bool)         { h.set(func() { h.paused = on }) }
 func (h *toyHost) Linked(_, _ string, end func()) func() {
 	return func() {}
 }

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"hyperkv/resp"
 )
 
 // linkState is how far the link to the primary has come.
@@ -53,6 +51,7 @@ type link struct {
 	patience time.Duration
 	database int
 	applied  atomic.Int64
+	reported atomic.Pointer[report] // of the last connection that was up, nil if none was
 
 	writing sync.Mutex // to conn, and of it
 }
@@ -193,9 +192,11 @@ func (l *link) once(ctx context.Context, up *bool) (err error) {
 	l.set(linkConnected)
 	*up = true
 	l.applied.Store(l.node.feed.end())
-	l.acknowledge()
-	stop := l.every(time.Second, l.acknowledge)
-	defer stop()
+	stop := l.report()
+	defer func() {
+		conn.Close() // nobody who writes to it is waited for
+		stop()
+	}()
 	return l.follow()
 }
 
@@ -235,10 +236,12 @@ func (l *link) write(p []byte) error {
 	return err
 }
 
-// acknowledge says how far this server has come. Safe for concurrent use.
+// acknowledge says how far this server has come, because somebody asks. Safe for concurrent
+// use.
 func (l *link) acknowledge() {
-	// An error will be found by whoever reads.
-	_ = l.write(resp.AppendCommandString(nil, "REPLCONF", "ACK", strconv.FormatInt(l.applied.Load(), 10)))
+	if r := l.reported.Load(); r != nil {
+		r.answer()
+	}
 }
 
 const (

@@ -26,7 +26,8 @@ type scripted struct {
 	answer func(args []string) []byte
 	// seen are the commands that came.
 	seen chan []string
-	step int // bytes that are sent at a time
+	step int         // bytes that are sent at a time
+	more chan []byte // is sent behind what PSYNC was answered with
 }
 
 func startScripted(t testing.TB, answer func(args []string) []byte) *scripted {
@@ -78,6 +79,11 @@ func (p *scripted) serve(c net.Conn) {
 				}
 				b = b[n:]
 			}
+			go func() {
+				for b := range p.more {
+					_, _ = c.Write(b)
+				}
+			}()
 		}
 	}
 }
@@ -272,6 +278,63 @@ func TestContinue(t *testing.T) {
 	if !h.isRecorded() || h.isReplica() {
 		t.Error("it is not a primary")
 	}
+}
+
+// A replica with a log says what it has synced, never more, and syncs when the primary asks.
+func TestReport(t *testing.T) {
+	file := snapshotOf(0)
+	stream := make(chan []byte)
+	p := startScripted(t, func(args []string) []byte {
+		return fmt.Appendf(nil, "+FULLRESYNC %s 0\r\n$%d\r\n%s", historyA, len(file), file)
+	})
+	p.more = stream
+	n, h := newToyNode(t, nil)
+	n.Follow("127.0.0.1", p.port(), func() {})
+	said := func(what string, words ...string) {
+		t.Helper()
+		deadline := time.After(10 * time.Second)
+		for {
+			select {
+			case args := <-p.seen:
+				if args[0] == "REPLCONF" && slices.Equal(args[1:], words) {
+					return
+				}
+				if len(args) > 4 && args[1] == "ACK" && len(words) < 4 {
+					t.Fatalf("%s: it said %q", what, args)
+				}
+			case <-deadline:
+				t.Fatalf("%s: it does not say %q", what, words)
+			}
+		}
+	}
+	at := func(position int) string { return strconv.Itoa(position) }
+	said("without a log", "ACK", "0")
+	set, ask := commands("SET a b"), commands("REPLCONF GETACK *")
+	position := len(set)
+	stream <- set
+	said("without a log", "ACK", at(position))
+	h.set(func() { h.log, h.stuck = true, true })
+	stream <- ask
+	said("nothing is synced yet", "ACK", at(position))
+	position += len(ask)
+	h.set(func() { h.stuck = false })
+	said("when the log can be written, without being asked again", "ACK", at(position), "FACK", at(position))
+	h.set(func() { h.stuck = true })
+	old := position
+	stream <- slices.Concat(set, ask)
+	position += len(set)
+	said("the disk is behind", "ACK", at(position), "FACK", at(old))
+	position += len(ask)
+	h.set(func() { h.synced = len(h.done) }) // by itself, as every second
+	said("the next time", "ACK", at(position), "FACK", at(position))
+	h.set(func() { h.log = false })
+	said("the log was switched off", "ACK", at(position))
+	// What was synced of one history says nothing of another.
+	h.set(func() { h.log, h.synced = true, -1 })
+	stream <- set
+	said("there is a log", "ACK", at(position+len(set)), "FACK", at(position))
+	theLink(n).close()
+	said("another connection", "ACK", "0")
 }
 
 // A primary may send anything at all.

@@ -55,10 +55,11 @@ type Replica struct {
 	wishes Wishes
 	since  time.Time
 
-	roused atomic.Bool  // Next will be called
-	heard  atomic.Int64 // when it last said something, in Unix nanoseconds
-	moved  atomic.Int64 // when it was last sent something, in Unix nanoseconds
-	acked  atomic.Int64
+	roused  atomic.Bool  // Next will be called
+	heard   atomic.Int64 // when it last said something, in Unix nanoseconds
+	moved   atomic.Int64 // when it was last sent something, in Unix nanoseconds
+	acked   atomic.Int64 // up to where it has applied the stream
+	durable atomic.Int64 // up to where that survives a loss of power there, NotDurable at first
 
 	cursor cursor // guarded by the feed's mu
 
@@ -89,6 +90,7 @@ func newReplica(n *Node, link Link, w Wishes) *Replica {
 	r := &Replica{node: n, link: link, wishes: w, since: time.Now()}
 	r.room = sync.NewCond(&r.mu)
 	r.heard.Store(time.Now().UnixNano())
+	r.durable.Store(NotDurable)
 	return r
 }
 
@@ -172,11 +174,18 @@ func (r *Replica) Started() bool { return true }
 // Alive notes that the replica has said something.
 func (r *Replica) Alive() { r.heard.Store(time.Now().UnixNano()) }
 
-// Acknowledged notes how far the replica has come.
-func (r *Replica) Acknowledged(position int64) {
+// NotDurable is what a replica has synced that has not said anything of it.
+const NotDurable = -1
+
+// Acknowledged notes how far the replica has come, and up to where that is durable with it,
+// NotDurable if it has not said so. Called on the loop of the connection.
+func (r *Replica) Acknowledged(position, durable int64) {
 	r.Alive()
 	if position > r.acked.Load() {
 		r.acked.Store(position)
+	}
+	if durable > r.durable.Load() {
+		r.durable.Store(durable)
 	}
 	r.mu.Lock()
 	sure := r.uncertain && r.state == online

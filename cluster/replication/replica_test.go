@@ -69,12 +69,12 @@ func TestServe(t *testing.T) {
 		}
 		soon(t, "all have their snapshot", func() bool {
 			tool.pump()
-			return n.Reached(-1) == 2 && tool.ended
+			return reached(n, -1) == 2 && tool.ended
 		})
 		if !h.isRecorded() || !n.feed.on.Load() {
 			t.Error("nobody records what happens")
 		}
-		modern.replica.Acknowledged(0)
+		modern.replica.Acknowledged(0, NotDurable)
 		h.record(n, "SET", "a", "b")
 		const stream = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n"
 		soon(t, "the stream comes", func() bool {
@@ -139,7 +139,7 @@ func TestSharedSnapshot(t *testing.T) {
 	n, _ := newToyNode(t, toySettings{"repl-diskless-sync-delay": 60, "repl-diskless-sync-max-replicas": 3})
 	links := make([]toyLink, 3)
 	for i := range links {
-		if n.Reached(-1) > 0 {
+		if reached(n, -1) > 0 {
 			t.Error("a snapshot has begun before all were there")
 		}
 		if err := links[i].serve(n, Wishes{EOF: true, Named: true}); err != nil {
@@ -147,7 +147,7 @@ func TestSharedSnapshot(t *testing.T) {
 		}
 		time.Sleep(30 * time.Millisecond)
 	}
-	soon(t, "all have it", func() bool { return n.Reached(-1) == 3 })
+	soon(t, "all have it", func() bool { return reached(n, -1) == 3 })
 	if a, b := links[0].text(), links[2].text(); a == "" || a != b {
 		t.Errorf("%q and %q", a, b)
 	}
@@ -217,7 +217,7 @@ func TestBacklogTTL(t *testing.T) {
 	if err := l.serve(n, Wishes{}); err != nil {
 		t.Fatal(err)
 	}
-	soon(t, "it has its snapshot", func() bool { return n.Reached(-1) == 1 })
+	soon(t, "it has its snapshot", func() bool { return reached(n, -1) == 1 })
 	history := n.State().History
 	l.replica.Gone()
 	soon(t, "the backlog is gone", func() bool { return !n.State().Backlog })
@@ -235,27 +235,44 @@ func TestAwait(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	soon(t, "they are online", func() bool { return n.Reached(0) == 2 })
+	soon(t, "they are online", func() bool { return reached(n, 0) == 2 })
 	h.record(n, "SET", "a", "b")
 	position := n.Changed()
-	reached := make(chan bool, 10)
-	forget := n.Await(position, 2, func() { reached <- true })
-	soon(t, "they are asked", func() bool { return strings.Contains(links[1].text(), "GETACK") })
-	links[0].replica.Acknowledged(position)
-	select {
-	case <-reached:
-		t.Error("one was enough")
-	case <-time.After(10 * time.Millisecond):
+	looked := make(chan [2]int, 10)
+	look := func() {
+		applied, durable := n.Reached(position)
+		looked <- [2]int{applied, durable}
 	}
-	links[1].replica.Acknowledged(position)
-	<-reached
+	expect := func(what string, applied, durable int) {
+		t.Helper()
+		if got := <-looked; got != [2]int{applied, durable} {
+			t.Errorf("%s: %d have it and %d have synced it, want %d and %d", what, got[0], got[1], applied, durable)
+		}
+	}
+	forget := n.Await(look)
+	expect("nobody has said anything", 0, 0)
+	soon(t, "they are asked", func() bool { return strings.Contains(links[1].text(), "GETACK") })
+	links[0].replica.Acknowledged(position, NotDurable)
+	expect("one without a log", 1, 0)
+	links[1].replica.Acknowledged(position, position-1)
+	expect("one whose disk is behind", 2, 0)
+	links[1].replica.Acknowledged(position+1, position)
+	expect("it has synced it", 2, 1)
+	links[1].replica.Acknowledged(0, 0)
+	expect("what was said before comes late", 2, 1)
 	forget()
-	links[1].replica.Acknowledged(position + 1)
+	links[1].replica.Acknowledged(position+2, position+2)
 	select {
-	case <-reached:
+	case <-looked:
 		t.Error("it was told again")
 	case <-time.After(10 * time.Millisecond):
 	}
+}
+
+// reached is how many replicas have applied what was before a position.
+func reached(n *Node, position int64) int {
+	applied, _ := n.Reached(position)
+	return applied
 }
 
 func TestVerify(t *testing.T) {

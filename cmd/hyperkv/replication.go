@@ -167,6 +167,21 @@ func (h host) Commit() {
 	h.r.durability.Commit(false) // what is to be done about an error, the durability does
 }
 
+// Kept implements replication.Host.
+func (h host) Kept() (logged, synced bool) {
+	j := h.r.durability.saver.kept.Load()
+	if j == nil {
+		return false, false
+	}
+	return true, j.Synced() && j.Failed() == nil // what could not be recorded is not missed by the first
+}
+
+// Sync implements replication.Host.
+func (h host) Sync() bool {
+	j := h.r.durability.saver.kept.Load()
+	return j != nil && j.Sync() == nil && j.Failed() == nil
+}
+
 // SetPrimary implements replication.Host.
 func (h host) SetPrimary(address string, port int) {
 	primary := ""
@@ -259,12 +274,12 @@ func (r *replicating) Acknowledge() { r.node.Acknowledge() }
 func (r *replicating) Changed() int64 { return r.node.Changed() }
 
 // Reached implements engine.Replication.
-func (r *replicating) Reached(position int64) int { return r.node.Reached(position) }
+func (r *replicating) Reached(position int64) (applied, durable int) {
+	return r.node.Reached(position)
+}
 
 // Await implements engine.Replication.
-func (r *replicating) Await(position int64, count int, reached func()) (forget func()) {
-	return r.node.Await(position, count, reached)
-}
+func (r *replicating) Await(look func()) (forget func()) { return r.node.Await(look) }
 
 // ResetStats implements engine.Replication.
 func (r *replicating) ResetStats() { r.node.ResetStats() }

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hyperkv/internal/testkit"
 )
 
 // WAIT counts those who have it, and waits no longer than it must.
@@ -80,6 +82,157 @@ func TestWaitForReplicas(t *testing.T) {
 	link.closed.Store(false)
 	eventually(t, "writes are accepted again", func() bool { return primary.do(t, "SET", "a", "d") == "OK" })
 	equal(t, append([]*node{primary}, replicas...)...)
+}
+
+// WAITAOF counts the replicas that have a log and have synced it.
+func TestWaitAOFReplicas(t *testing.T) {
+	t.Parallel()
+	primary := startNode(t, "hyperkv2")
+	logged, memory, redis := startNode(t, "hyperkv3"), startNode(t, "hyperkv1", "--aof-enabled=false"), startNode(t, "redis")
+	c := primary.c
+	// Who waits before there is any replica is answered when the first has its copy on its disk.
+	early := dial(t, primary.Network, primary.Addr)
+	expect(t, early, "OK", "SET", "early", "1")
+	if err := early.Send("WAITAOF", "1", "1", "0"); err != nil {
+		t.Fatal(err)
+	}
+	logged.follow(t, primary.Addr)
+	if v, err := early.Receive(20 * time.Second); err != nil || len(v.Elems) != 2 || v.Elems[0].Int != 1 || v.Elems[1].Int != 1 {
+		t.Fatalf("the first replica: %v %v", v, err)
+	}
+	memory.follow(t, primary.Addr)
+	redis.follow(t, primary.Addr)
+	eventually(t, "all are online", func() bool {
+		return strings.Count(primary.info(t, "slave0")+primary.info(t, "slave1")+primary.info(t, "slave2"), "state=online") == 3
+	})
+	for i := range 20 {
+		expect(t, c, "OK", "SET", "a", strconv.Itoa(i))
+		began := time.Now()
+		expect(t, c, "1) (integer) 1\n2) (integer) 1", "WAITAOF", "1", "1", "0")
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("WAITAOF took %v", took)
+		}
+	}
+	// One has no log and the other does not say: they have it, and do not count.
+	expect(t, c, "OK", "SET", "a", "b")
+	expect(t, c, "(integer) 3", "WAIT", "3", "0")
+	began := time.Now()
+	expect(t, c, "1) (integer) 1\n2) (integer) 1", "WAITAOF", "1", "2", "1500")
+	if took := time.Since(began); took < 1500*time.Millisecond {
+		t.Errorf("replicas that do not count were waited for %v", took)
+	}
+	// Inside MULTI it does not wait.
+	expect(t, c, "OK", "MULTI")
+	expect(t, c, "QUEUED", "WAITAOF", "0", "3", "0")
+	expect(t, c, "1) 1) (integer) 1\n   2) (integer) 1", "EXEC")
+	expect(t, c, "OK", "MULTI")
+	expect(t, c, "QUEUED", "SET", "a", "c")
+	expect(t, c, "QUEUED", "WAITAOF", "0", "1", "0")
+	if reply := ask(t, c, "EXEC"); !strings.HasPrefix(reply, "1) OK\n2) 1) (integer) ") {
+		t.Errorf("EXEC: %s", reply)
+	}
+	// The log of one is switched on, and that of the primary off.
+	if err := early.Send("WAITAOF", "0", "2", "0"); err != nil {
+		t.Fatal(err)
+	}
+	memory.do(t, "CONFIG", "SET", "appendonly", "yes")
+	if v, err := early.Receive(20 * time.Second); err != nil || len(v.Elems) != 2 || v.Elems[1].Int != 2 {
+		t.Fatalf("a log that was switched on: %v %v", v, err)
+	}
+	primary.do(t, "CONFIG", "SET", "appendonly", "no")
+	eventually(t, "the primary's log is off", func() bool { return primary.info(t, "aof_enabled") == "0" })
+	expect(t, c, "OK", "SET", "a", "d")
+	expect(t, c, "1) (integer) 0\n2) (integer) 2", "WAITAOF", "0", "2", "0")
+	// Who becomes a replica has nothing to wait for any more.
+	if err := early.Send("WAITAOF", "0", "3", "0"); err != nil {
+		t.Fatal(err)
+	}
+	waiting := dial(t, primary.Network, primary.Addr)
+	if err := waiting.Send("WAIT", "4", "0"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both wait", func() bool { return primary.info(t, "blocked_clients") == "2" })
+	logged.do(t, "REPLICAOF", "NO", "ONE")
+	primary.follow(t, logged.Addr)
+	for _, c := range []*testkit.Conn{early, waiting} {
+		if v, err := c.Receive(20 * time.Second); err != nil || v.Err() == nil || !strings.HasPrefix(v.Err().Error(), "UNBLOCKED ") {
+			t.Errorf("the primary has become a replica: %v %v", v, err)
+		}
+	}
+	expect(t, c, "(error) ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+		"WAITAOF", "0", "0", "0")
+}
+
+// What a replica says of its disk is taken as it says it.
+func TestWaitAOFSaid(t *testing.T) {
+	t.Parallel()
+	primary := startNode(t, "hyperkv2")
+	c := primary.c
+	replica := dial(t, primary.Network, primary.Addr)
+	say := func(words string) {
+		t.Helper()
+		if err := replica.Write([]byte("REPLCONF ACK " + words + "\r\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := replica.Write([]byte("PSYNC ? -1\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	say("0")
+	eventually(t, "it is online", func() bool {
+		say("0")
+		return strings.Contains(primary.info(t, "slave0"), "state=online")
+	})
+	expect(t, c, "OK", "SET", "a", "b")
+	end := primary.info(t, "master_repl_offset")
+	waiting := dial(t, primary.Network, primary.Addr)
+	if err := waiting.Send("WAITAOF", "0", "1", "0"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it waits", func() bool { return primary.info(t, "blocked_clients") == "1" })
+	for _, words := range []string{end, end + " FACK 0", end + " FACK x", end + " FAKE " + end, "x FACK " + end} {
+		say(words)
+		if v, err := waiting.Receive(50 * time.Millisecond); err == nil {
+			t.Fatalf("REPLCONF ACK %s was enough: %v", words, v)
+		}
+	}
+	expect(t, c, "1) (integer) 1\n2) (integer) 0", "WAITAOF", "1", "1", "50")
+	say(end + " FACK " + end)
+	if v, err := waiting.Receive(10 * time.Second); err != nil || len(v.Elems) != 2 || v.Elems[1].Int != 1 {
+		t.Errorf("it has synced it: %v %v", v, err)
+	}
+	say("0 FACK 0") // late
+	expect(t, c, "1) (integer) 1\n2) (integer) 1", "WAITAOF", "1", "1", "0")
+	expect(t, c, "OK", "SET", "a", "c")
+	expect(t, c, "OK", "MULTI")
+	expect(t, c, "QUEUED", "WAITAOF", "0", "1", "0")
+	if reply := ask(t, c, "EXEC"); !strings.HasSuffix(reply, "2) (integer) 0") {
+		t.Errorf("EXEC: %s", reply)
+	}
+}
+
+// A replica does not say that it has synced what its disk has not taken yet.
+func TestWaitAOFSlowDisk(t *testing.T) {
+	t.Parallel()
+	mayTrace(t)
+	primary, replica := startNode(t, "hyperkv2"), startNode(t, "hyperkv2", "--aof-fsync-policy", "no")
+	replica.follow(t, primary.Addr)
+	expect(t, primary.c, "OK", "SET", "a", "b")
+	expect(t, primary.c, "1) (integer) 1\n2) (integer) 1", "WAITAOF", "1", "1", "0")
+	// A sync takes a second, and the link does not wait for it.
+	end := inject(t, replica.Server, "fdatasync:retval=0:delay_enter=1000000")
+	expect(t, primary.c, "OK", "SET", "a", "c")
+	began := time.Now()
+	expect(t, primary.c, "(integer) 1", "WAIT", "1", "0")
+	if took := time.Since(began); took > 700*time.Millisecond {
+		t.Errorf("WAIT took %v", took)
+	}
+	expect(t, primary.c, "1) (integer) 1\n2) (integer) 0", "WAITAOF", "1", "1", "200")
+	expect(t, primary.c, "1) (integer) 1\n2) (integer) 1", "WAITAOF", "1", "1", "0")
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("the replica had synced after %v", took)
+	}
+	end()
 }
 
 // FAILOVER exchanges the parts of two servers, and no acknowledged write is lost.

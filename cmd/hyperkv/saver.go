@@ -24,6 +24,9 @@ type saver struct {
 	d     *durability
 	store *snapshots.Store // nil until it is needed; of run
 	keys  atomic.Uint64    // stored by the snapshot that is running
+	// kept is the log that, with the snapshots there are, holds all that was done; nil if
+	// there is none, and while one is switched on or off.
+	kept atomic.Pointer[journal.Journal]
 
 	mu      sync.Mutex // guards what follows
 	now     engine.SnapshotState
@@ -58,6 +61,7 @@ func (s *saver) begin() {
 		s.logSize = j.Bytes()
 	}
 	s.mu.Unlock()
+	s.kept.Store(s.d.journal.Load())
 	go s.run()
 }
 
@@ -350,8 +354,11 @@ func (s *saver) setLog(on bool) {
 		s.mu.Unlock()
 		if err := s.take(engine.SnapshotRewrite, true); err != nil {
 			d.log.Error("the log could not be switched on", "err", err)
+			return
 		}
+		s.kept.Store(d.journal.Load())
 	case !on && there:
+		s.kept.Store(nil)
 		d.dropLog(d.journal.Load())
 		d.log.Info("the log was switched off")
 	}

@@ -202,11 +202,7 @@ func replConf(c *engine.Context) error {
 			wishes.PSYNC2 = wishes.PSYNC2 || resp.WordIs(value, "PSYNC2")
 			wishes.Native = wishes.Native || resp.WordIs(value, "HYPERKV")
 		case resp.WordIs(option, "ACK"):
-			if r := c.Session.Replica(); r != nil {
-				if position, ok := resp.ParseInt(value); ok {
-					r.Acknowledged(position)
-				}
-			}
+			acknowledged(c, value, c.Args[i+2:])
 			return nil
 		case resp.WordIs(option, "GETACK"):
 			if r := c.Engine.Replication(); r != nil && r.State().Replica {
@@ -237,6 +233,26 @@ func replConf(c *engine.Context) error {
 		}
 	}
 	return c.Reply.OK()
+}
+
+// acknowledged notes what a replica says of how far it has come: REPLCONF ACK position, and
+// behind it, if it has a log, FACK and up to where that is durable.
+func acknowledged(c *engine.Context, value []byte, more [][]byte) {
+	r := c.Session.Replica()
+	if r == nil {
+		return
+	}
+	position, ok := resp.ParseInt(value)
+	if !ok {
+		return
+	}
+	durable := int64(-1)
+	if len(more) >= 2 && resp.WordIs(more[0], "FACK") {
+		if n, ok := resp.ParseInt(more[1]); ok {
+			durable = n
+		}
+	}
+	r.Acknowledged(position, durable)
 }
 
 // shownWord is a word of a client in an error, which is one line.
