@@ -20,6 +20,7 @@ import (
 // It is there only while it may be needed.
 type commitLog struct {
 	log  atomic.Pointer[wal.Log] // nil as long as it is not needed
+	off  atomic.Bool             // it cannot be written at present; set back by superfluous
 	copy []byte                  // for its next record; of who commits
 }
 
@@ -44,7 +45,7 @@ func (j *Journal) commit() error {
 	switch {
 	case len(due) == 0:
 		return nil
-	case len(due) > 1:
+	case len(due) > 1 && !j.commits.off.Load():
 		var err error
 		if due, err = j.share(due); err != nil {
 			return err
@@ -57,16 +58,12 @@ func (j *Journal) commit() error {
 }
 
 // share makes durable what some logs have recorded by one sync of the commit log, and returns
-// those for which that cannot be.
+// those for which that cannot be: all of them if there is no room for it.
 func (j *Journal) share(logs []*shardLog) (rest []*shardLog, err error) {
-	c := j.commits.log.Load()
-	if c == nil {
-		o := j.options(j.meta.Load().last(), j.identity, commitShard)
-		o.SegmentBytes = min(commitSegmentBytes, max(j.o.SegmentBytes, 0))
-		if c, _, err = wal.Open(o, false, nil); err != nil {
-			return nil, err
-		}
-		j.commits.log.Store(c)
+	c, err := j.commitLog()
+	if err != nil {
+		j.noCommitLog(err)
+		return logs, nil
 	}
 	type shared struct {
 		log  *shardLog
@@ -92,13 +89,39 @@ func (j *Journal) share(logs []*shardLog) (rest []*shardLog, err error) {
 	if len(done) == 0 {
 		return rest, nil
 	}
-	if err := c.Sync(); err != nil {
+	if err := c.Sync(); errors.Is(err, wal.ErrBroken) {
 		return nil, err
+	} else if err != nil {
+		j.noCommitLog(err)
+		return logs, nil
 	}
 	for _, s := range done {
 		s.log.copied.Store(s.last)
 	}
 	return rest, nil
+}
+
+// commitLog begins the commit log if it is not there.
+func (j *Journal) commitLog() (*wal.Log, error) {
+	if l := j.commits.log.Load(); l != nil {
+		return l, nil
+	}
+	o := j.options(j.meta.Load().last(), j.identity, commitShard)
+	o.SegmentBytes = commitSegmentBytes
+	if n := j.o.SegmentBytes; n > 0 {
+		o.SegmentBytes = min(o.SegmentBytes, n)
+	}
+	l, _, err := wal.Open(o, false, nil)
+	if err == nil {
+		j.commits.log.Store(l)
+	}
+	return l, err
+}
+
+// noCommitLog lets logs be synced by themselves for a while.
+func (j *Journal) noCommitLog(err error) {
+	j.o.Log.Warn("the commit log cannot be written: each log is synced by itself", "err", err)
+	j.commits.off.Store(true)
 }
 
 // safe is the LSN up to which the log survives a loss of power, by itself or by its copies.
@@ -115,6 +138,7 @@ func (c *commitLog) next() uint64 {
 // superfluous says that what was copied before a record, which next has returned, is durable
 // in the logs themselves.
 func (c *commitLog) superfluous(before uint64) error {
+	c.off.Store(false)
 	l := c.log.Load()
 	if l == nil || before == 0 {
 		return nil

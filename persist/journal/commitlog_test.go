@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"hyperkv/persist/disk/frail"
@@ -141,6 +143,40 @@ func TestWhatIsNotCopied(t *testing.T) {
 	}
 	if l := j.logs[1]; l.safe() < l.Appended() {
 		t.Error("the other log is not safe")
+	}
+}
+
+// Without room for the commit log each log is synced by itself, and it is tried again.
+func TestNoRoomForTheCommitLog(t *testing.T) {
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 13))
+		d := frail.New()
+		j, _, _ := open(t, d, 3)
+		var full atomic.Bool
+		full.Store(r.IntN(2) == 0) // from the beginning, or later
+		d.Fault = func(op, name string) error {
+			if full.Load() && strings.Contains(name, wal.FilePrefix(commitShard)) && op != "sync" {
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		units := commitUnits(t, j, 3, 0, 10)
+		full.Store(true)
+		units = append(units, commitUnits(t, j, 3, 10, 30)...)
+		if !j.commits.off.Load() {
+			t.Fatal("there was room")
+		}
+		full.Store(false)
+		j.upkeep()
+		before := d.Syncs()
+		units = append(units, commitUnits(t, j, 3, 30, 50)...)
+		if n := d.Syncs() - before; n > 2*20 {
+			t.Errorf("there is room again, and 20 commits took %d syncs", n)
+		}
+		j.halt()
+		d.Crash(r)
+		_, _, w := open(t, d, 3)
+		check(t, "after the loss", units, w)
 	}
 }
 
