@@ -148,9 +148,10 @@ func (r *Replayer) Play(database int, args [][]byte, shared bool) error {
 		}
 		defer r.home.Exit()
 		return r.run(r.home.Call(), c, database, args)
-	case !shared && c.Scope == ScopeAll:
+	case !shared && c.Scope == ScopeAll && r.shards > 1:
 		return r.clear(c, database)
 	}
+	// The log of an only shard has what concerns all keys as the others share it.
 	r.all.Run(false, func(call *shard.Call) { err = r.run(call, c, database, args) })
 	return err
 }

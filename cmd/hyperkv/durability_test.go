@@ -26,7 +26,7 @@ func TestRecoveredDatabases(t *testing.T) {
 		}
 	}
 	want := ""
-	for life, shards := range []int{3, 2, 2, 5} {
+	for life, shards := range []int{3, 2, 1, 1, 2, 5} {
 		s := startDurable(t, dir, "everysec", shards)
 		c := dial(t, s.Network, s.Addr)
 		var all []string
