@@ -305,7 +305,7 @@ func (j *Journal) SetPolicy(p Policy) { j.policy.Store(int32(p)) }
 // Delayed is how often writes had to wait because the medium was behind.
 func (j *Journal) Delayed() uint64 { return j.delayed.Load() }
 
-// Bytes is how much there is in the segments of the logs, their room to spare included.
+// Bytes is how much there is in the segments of the logs, without their room to spare.
 func (j *Journal) Bytes() (n int64) {
 	for _, l := range j.logs {
 		n += l.Bytes()

@@ -76,7 +76,6 @@ type Log struct {
 	segments []segment
 	waiting  []disk.File // of segments that are full and not synced
 	unlisted bool        // some segment's name is not durable
-	bytes    int64       // of the segments, about
 
 	syncing sync.Mutex // held by who syncs; guards broken
 	broken  error
@@ -95,6 +94,7 @@ type cut struct {
 type segment struct {
 	path  string
 	first uint64
+	used  int64 // bytes up to the end of its last record; of that in use: see Log.offset
 }
 
 // spare is a segment that is reserved and not yet in use.
@@ -291,11 +291,11 @@ func (l *Log) begin(first uint64, length int) (err error) {
 	}
 	if l.file != nil {
 		l.waiting = append(l.waiting, l.file)
+		l.segments[len(l.segments)-1].used = l.offset
 	}
 	l.file, l.offset, l.unlisted = l.ready.file, segmentHeader, true
 	l.ready = nil
-	l.segments = append(l.segments, segment{path, first})
-	l.bytes += int64(length)
+	l.segments = append(l.segments, segment{path: path, first: first})
 	return nil
 }
 
@@ -412,17 +412,21 @@ func (l *Log) DropBefore(lsn uint64) error {
 		if err := l.o.Disk.Remove(l.segments[0].path); err != nil {
 			return fmt.Errorf("drop a segment of the log: %w", err)
 		}
-		l.bytes -= l.bytes / int64(len(l.segments))
 		l.segments = l.segments[1:]
 	}
 	return nil
 }
 
-// Bytes is how long the segments are together, about: their room to spare included.
+// Bytes is how much has been written to the segments that there are, without the room that
+// they have to spare.
 func (l *Log) Bytes() int64 {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	return l.bytes
+	n := l.offset
+	for _, s := range l.segments[:len(l.segments)-1] {
+		n += s.used
+	}
+	return n
 }
 
 // FirstLSN is that of the first record that is still there, or of the next one.

@@ -600,3 +600,42 @@ func TestCopies(t *testing.T) {
 		t.Error("a torn copy was taken for a whole one")
 	}
 }
+
+// Bytes is what was written, to the byte, whatever was reserved, before and after a start.
+func TestBytes(t *testing.T) {
+	d := frail.New()
+	o := options(d)
+	l, _, err := Open(o, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := int64(segmentHeader)
+	for n := range 100 {
+		payload := make([]byte, 1+n*7%200)
+		l.Append(KindFirst, 0, payload)
+		if err := l.Write(); err != nil {
+			t.Fatal(err)
+		}
+		want += int64(recordBytes(len(payload)))
+	}
+	want += int64(len(l.segments)-1) * segmentHeader
+	if len(l.segments) < 3 || l.Bytes() != want {
+		t.Errorf("%d bytes in %d segments, want %d", l.Bytes(), len(l.segments), want)
+	}
+	second := l.segments[1].first
+	l.Abandon()
+	if l, _, err = Open(o, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if l.Bytes() != want {
+		t.Errorf("%d bytes after a start, want %d", l.Bytes(), want)
+	}
+	first := l.segments[0].used
+	if err := l.DropBefore(second); err != nil {
+		t.Fatal(err)
+	}
+	if l.Bytes() != want-first {
+		t.Errorf("%d bytes without the first segment, want %d", l.Bytes(), want-first)
+	}
+	l.Abandon()
+}

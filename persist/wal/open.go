@@ -114,7 +114,7 @@ func newScan(o Options) (*scan, error) {
 			s.close()
 			return nil, fmt.Errorf("read the log: %w", err)
 		}
-		s.segments, s.files = append(s.segments, segment{path, first}), append(s.files, f)
+		s.segments, s.files = append(s.segments, segment{path: path, first: first}), append(s.files, f)
 	}
 	if len(s.segments) > 0 {
 		s.expected = s.segments[0].first
@@ -194,6 +194,7 @@ func (s *scan) run(replay func(Record) error) error {
 			s.offset += int64(size)
 			rest = rest[min(size, len(rest)):]
 		}
+		s.segments[i].used = s.offset
 	}
 	return nil
 }
@@ -340,9 +341,6 @@ func (s *scan) open() (*Log, error) {
 		}
 		l.segments = s.segments[:s.end+1]
 		l.file, l.offset = s.files[s.end], s.offset
-		for _, f := range s.sizes[:s.end+1] {
-			l.bytes += f
-		}
 		l.length = min(max(l.length, int(s.sizes[s.end])), s.o.SegmentBytes)
 	}
 	l.position = int(l.offset)
