@@ -85,7 +85,9 @@ type Engine struct {
 
 	// SaveDecided says that SHUTDOWN has decided whether there is a snapshot at the end, and
 	// has taken it; without that, the settings decide.
-	SaveDecided  atomic.Bool
+	SaveDecided atomic.Bool
+	// StopsNow says that SHUTDOWN NOW was said: replicas are not waited for.
+	StopsNow     atomic.Bool
 	shutdown     chan struct{}
 	shutdownOnce sync.Once
 	stopped      chan struct{}

@@ -54,7 +54,7 @@ func (n *Node) second(now time.Time) {
 		return
 	}
 	if any {
-		if period := time.Duration(settings.Int("repl-ping-replica-period")) * time.Second; now.Sub(n.lastPing) >= period && !n.failingOver() {
+		if period := time.Duration(settings.Int("repl-ping-replica-period")) * time.Second; now.Sub(n.lastPing) >= period && !n.failingOver() && !n.stopping.Load() {
 			n.lastPing = now
 			n.feed.ping()
 		}

@@ -18,5 +18,6 @@
 // replicated, a Link the connection of a replica.
 //
 // Start with Node in node.go; then feed.go, replica.go and snapshot.go for what a
-// primary does; link.go, stream.go and report.go for what a replica does.
+// primary does; link.go, stream.go and report.go for what a
+// replica does; standing.go for what a server takes from one life to the next.
 package replication

@@ -285,6 +285,15 @@ func (f *Feed) begin(history string, position int64, database int) {
 	f.mu.Unlock()
 }
 
+// abandon begins the stream anew, as one that nobody has: the dataset is about to be something
+// else, and who knows what if that is interrupted.
+func (f *Feed) abandon() {
+	f.begin(newHistory(), 0, -1)
+	f.mu.Lock()
+	f.first, f.last = nil, nil
+	f.mu.Unlock()
+}
+
 // continued says whether somebody who has a history up to a position can go on with
 // this stream. f.mu is held.
 func (f *Feed) continued(history string, position int64) bool {

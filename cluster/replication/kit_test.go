@@ -27,6 +27,7 @@ type toyHost struct {
 	log      bool
 	synced   int  // of done; all else is lost with the power
 	stuck    bool // Sync fails
+	torn     bool // Load fails in the middle
 }
 
 func (h *toyHost) Exclusive(f func()) {
@@ -78,7 +79,12 @@ func (h *toyHost) Load(_ context.Context, file io.Reader, bytes int64) error {
 	if err == nil && int64(len(b)) != bytes {
 		err = fmt.Errorf("%d bytes, and %d were announced", len(b), bytes)
 	}
-	h.set(func() { h.loaded, h.done = b, nil })
+	h.set(func() {
+		h.loaded, h.done = b, nil
+		if h.torn {
+			err = errToy
+		}
+	})
 	return err
 }
 

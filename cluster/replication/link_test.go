@@ -337,6 +337,111 @@ func TestReport(t *testing.T) {
 	said("another connection", "ACK", "0")
 }
 
+// What a snapshot leaves that could not be loaded is nobody's dataset: it has no place in
+// any history.
+func TestTornLoad(t *testing.T) {
+	file := snapshotOf(0)
+	asked := make(chan []string, 10)
+	p := startScripted(t, func(args []string) []byte {
+		asked <- args
+		return fmt.Appendf(nil, "+FULLRESYNC %s 10\r\n$%d\r\n%s", historyA, len(file), file)
+	})
+	n, h := newToyNode(t, nil)
+	n.Follow("127.0.0.1", p.port(), func() {})
+	soon(t, "the link is up", func() bool { return n.State().Link == "connected" })
+	if s, ok := n.Standing(); !ok || s != (Standing{History: historyA, Position: 10, Changed: 10}) {
+		t.Errorf("it stands at %+v, %v", s, ok)
+	}
+	h.set(func() { h.torn = true })
+	theLink(n).close()
+	<-asked
+	<-asked
+	soon(t, "it stands nowhere", func() bool { _, ok := n.Standing(); return !ok })
+	if full, err := theLink(n).ask(); err == nil || full != nil {
+		t.Errorf("without a connection: %v %v", full, err)
+	}
+	if s := n.State(); s.History == historyA || s.Position != 0 {
+		t.Errorf("its history is %s up to %d", s.History, s.Position)
+	}
+}
+
+// A primary that begins where its last life has ended has the replicas that are exactly there,
+// and no others.
+func TestTakeUp(t *testing.T) {
+	n, h := newToyNode(t, nil)
+	n.TakeUp(Standing{History: historyA, Position: 10, Database: 3}, true)
+	if s := n.State(); !h.isRecorded() || s.History == historyA || s.OldHistory != historyA || s.OldPosition != 10 || s.Position != 10 {
+		t.Errorf("it begins with %+v", s)
+	}
+	h.record(n, "SET", "a", "b")
+	const stream = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n"
+	for _, c := range []struct {
+		history  string
+		position int64
+		want     string
+	}{
+		{historyA, 10, "+CONTINUE " + n.feed.history + "\r\n" + stream}, {historyA, 9, "+FULLRESYNC "}, {historyA, 11, "+FULLRESYNC "},
+		{historyB, 10, "+FULLRESYNC "}, {n.feed.history, 10, "+CONTINUE " + n.feed.history + "\r\n" + stream},
+	} {
+		var l toyLink
+		if err := l.serve(n, Wishes{EOF: true, PSYNC2: true, Named: true, Continue: true, History: c.history, Position: c.position}); err != nil {
+			t.Fatal(err)
+		}
+		soon(t, fmt.Sprintf("%s %d: %q", c.history, c.position, l.text()), func() bool { return strings.HasPrefix(l.text(), c.want) })
+	}
+}
+
+// A primary that stops waits for replicas that are alive, and for no others.
+func TestDrain(t *testing.T) {
+	n, h := newToyNode(t, nil)
+	drain := func(limit time.Duration) (took time.Duration) {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		began := time.Now()
+		n.Drain(ctx)
+		return time.Since(began)
+	}
+	var tool, replica toyLink
+	if err := tool.serve(n, Wishes{EOF: true, Named: true}); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "it is online", func() bool { return reached(n, 0) == 1 })
+	h.record(n, "SET", "a", "b")
+	if took := drain(time.Minute); took > time.Second {
+		t.Errorf("a tool was waited for, %v", took)
+	}
+	if err := replica.serve(n, Wishes{EOF: true, Named: true, Port: 1}); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "it is online", func() bool { return reached(n, 0) == 2 })
+	replica.replica.Acknowledged(0, NotDurable)
+	if took := drain(50 * time.Millisecond); took < 50*time.Millisecond {
+		t.Errorf("it was not waited for: %v", took)
+	}
+	position := n.feed.end()
+	h.record(n, "SET", "a", "c")
+	go func() {
+		for strings.Count(replica.text(), "GETACK") < 2 {
+			time.Sleep(time.Millisecond)
+		}
+		replica.replica.Acknowledged(position, NotDurable)
+		time.Sleep(50 * time.Millisecond)
+		replica.replica.Acknowledged(n.feed.end(), NotDurable)
+	}()
+	if took := drain(time.Minute); took < 50*time.Millisecond || took > 30*time.Second {
+		t.Errorf("it was waited for %v", took)
+	}
+	h.record(n, "SET", "a", "d")
+	if took := drain(time.Minute); took < drainPatience/2 || took > 30*time.Second {
+		t.Errorf("one that says nothing was waited for %v", took)
+	}
+	n.feed.mu.Lock()
+	defer n.feed.mu.Unlock()
+	if !n.stopping.Load() {
+		t.Error("pings go on")
+	}
+}
+
 // A primary may send anything at all.
 func FuzzPrimary(f *testing.F) {
 	for _, head := range []string{

@@ -39,6 +39,7 @@ type Node struct {
 	fullSyncs, partialSyncs, refusedPartial atomic.Uint64
 	leftOut                                 atomic.Uint64 // commands of the primary
 	complained                              atomic.Int64  // when that was logged, in Unix nanoseconds
+	stopping                                atomic.Bool   // nothing is to be added to the stream
 
 	mu       sync.Mutex
 	replicas []*Replica

@@ -43,6 +43,7 @@ func (l *link) copy(ctx context.Context, full *fullSync) error {
 		return err
 	}
 	n.disconnect("the dataset is replaced")
+	n.feed.abandon()
 	began := time.Now()
 	stop := l.every(time.Second, func() { _ = l.write([]byte("\n")) })
 	_, err = file.Seek(0, io.SeekStart)

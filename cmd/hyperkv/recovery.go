@@ -39,6 +39,7 @@ func (d *durability) recover(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
+	d.saver.intact = len(b.damaged) == 0
 	if !logged && !there {
 		return nil
 	}
@@ -56,6 +57,7 @@ func (d *durability) recover(ctx context.Context) error {
 	if found.Completed+found.LeftOut > 0 {
 		d.log.Warn("some logs had lost parts of commands over several shards", "completed", found.Completed, "left_out", found.LeftOut)
 	}
+	d.saver.intact = d.saver.intact && len(found.Cut) == 0 && found.Restored+found.Completed+found.LeftOut == 0
 	took := time.Since(began)
 	d.log.Info("recovered", "effects", found.Effects, "bytes", found.Bytes, "seconds", took.Seconds(),
 		"effects_per_second", int(float64(found.Effects)/max(took.Seconds(), 1e-9)))

@@ -56,6 +56,7 @@ func startReplication(e *engine.Engine, d *durability, log *slog.Logger) *replic
 		Port: func() int { return int(p.Int("port")) },
 	})
 	e.SetReplication(r)
+	d.saver.standing = r.node.Standing
 	p.OnChange("repl-backlog-size", func(value string) error {
 		bytes, err := strconv.ParseInt(value, 10, 64)
 		if err == nil {
@@ -79,14 +80,20 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// begin follows the primary that the settings name, if they name one.
-func (r *replicating) begin() {
+// primary is what the settings name as such.
+func (r *replicating) primary() (address string, port int, ok bool) {
 	words := strings.Fields(r.engine.Params.String("replicaof"))
 	if len(words) != 2 {
-		return
+		return "", 0, false
 	}
-	if port, err := strconv.Atoi(words[1]); err == nil {
-		r.node.Follow(words[0], port, func() {})
+	port, err := strconv.Atoi(words[1])
+	return words[0], port, err == nil
+}
+
+// begin follows the primary that the settings name, if they name one.
+func (r *replicating) begin() {
+	if address, port, ok := r.primary(); ok {
+		r.node.Follow(address, port, func() {})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hyperkv/cluster/replication"
 	"hyperkv/engine"
 	"hyperkv/engine/snapshot"
 	"hyperkv/persist/disk"
@@ -27,6 +28,12 @@ type saver struct {
 	// kept is the log that, with the snapshots there are, holds all that was done; nil if
 	// there is none, and while one is switched on or off.
 	kept atomic.Pointer[journal.Journal]
+	// held is where the dataset of the last snapshot stands in the history of replication, nil
+	// if nowhere. standing asks for that under all turns.
+	held     atomic.Pointer[replication.Standing]
+	standing func() (replication.Standing, bool)
+	// intact says that the recovery has found everything as it was left. Of the start.
+	intact bool
 
 	mu      sync.Mutex // guards what follows
 	now     engine.SnapshotState
@@ -49,6 +56,7 @@ type wanted struct {
 
 func newSaver(d *durability) *saver {
 	s := &saver{d: d, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+	s.standing = func() (replication.Standing, bool) { return replication.Standing{}, false }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -279,8 +287,12 @@ func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error
 		}
 	}
 	var created int64
+	var held *replication.Standing
 	_, err = snapshot.Take(s.ctx, e, snapshot.Options{Native: true, AtCut: func(c *shard.Call) {
 		created, dirty = e.NowMillis(), c.Dirty()
+		if now, ok := s.standing(); ok {
+			held = &now
+		}
 		s.mu.Lock()
 		s.now.KeysAtCut = c.KeyCount()
 		s.mu.Unlock()
@@ -310,6 +322,7 @@ func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error
 		}
 		return m, 0, err
 	}
+	s.held.Store(held)
 	s.tidy(store, j)
 	return m, dirty, nil
 }

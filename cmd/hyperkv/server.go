@@ -92,7 +92,20 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 
 // load recovers the data, and opens the server to everybody.
 func (s *server) load(ctx context.Context) {
+	// Nothing expires before its history goes on: what it does is a part of that, or, on a
+	// replica, the business of its primary.
+	held := &s.engine.Shards.ExpiryHeld
+	held.Add(1)
+	standing := s.replication.takeStanding()
 	err := s.durability.start(ctx)
+	if err == nil {
+		s.replication.takeUp(standing)
+		if _, _, follows := s.replication.primary(); follows {
+			host{s.replication}.SetReplica(true)
+		}
+	}
+	held.Add(-1)
+	s.engine.Shards.ClockChanged()
 	if err == nil {
 		s.engine.EndLoading()
 		s.ready.Store(true)
@@ -140,6 +153,7 @@ func (s *server) Shutdown(ctx context.Context) error {
 		s.processors.Stop()
 		close(s.resting)
 	}
+	s.replication.drain(ctx)
 	err := s.net.Shutdown(ctx)
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Shutdown(ctx))
@@ -152,6 +166,7 @@ func (s *server) close() error {
 	s.replication.close()
 	err := s.durability.settle()
 	s.engine.Close()
+	err = errors.Join(err, s.replication.leave())
 	return errors.Join(err, s.durability.close())
 }
 

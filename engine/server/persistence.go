@@ -171,6 +171,7 @@ func shutdown(s *engine.Session, c *engine.Command, args [][]byte) bool {
 	}
 	remote, _ := s.Addresses()
 	e.Log.Warn("SHUTDOWN requested", "client", s.ID(), "address", remote)
+	e.StopsNow.Store(o.now)
 	d := e.Durability()
 	if d == nil && o.save && !o.force {
 		s.Refuse(c, unavailable("SHUTDOWN SAVE needs snapshots, which are"))
