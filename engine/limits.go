@@ -76,6 +76,11 @@ func (l *limits) watch(e *Engine) {
 		e.Shards.SlowNanos.Store(max(micros, -1) * 1000)
 		return nil
 	})
+	for name, lazy := range map[string]*atomic.Bool{
+		"lazyfree-lazy-expire": &e.Shards.LazyExpiry, "lazyfree-lazy-server-del": &e.Shards.LazyRemoval,
+	} {
+		follow(name, func(value string) error { lazy.Store(value == "yes"); return nil })
+	}
 	l.watchEncodings(e)
 	follow("client-output-buffer-limit", func(value string) error {
 		limits, err := config.ParseOutputLimits(value, config.OutputLimits{})

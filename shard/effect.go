@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"slices"
+	"sync/atomic"
 
 	"hyperkv/internal/invariant"
 )
@@ -117,12 +118,31 @@ func (c *Call) handOver() {
 	b.list, b.command, b.args = b.list[:0], 0, b.args[:0]
 }
 
-var effectDelete = []byte("DEL")
+var (
+	effectDelete = []byte("DEL")
+	effectUnlink = []byte("UNLINK")
+)
+
+// deletion is the command that deletes a key, in the background if that is wished.
+func deletion(lazy *atomic.Bool) []byte {
+	if lazy.Load() {
+		return effectUnlink
+	}
+	return effectDelete
+}
+
+// EffectExpired records that the command has deleted a key because it gave it a deadline
+// that had passed.
+func (c *Call) EffectExpired(key []byte) { c.Effect(deletion(&c.set.LazyExpiry), key) }
+
+// EffectRemoved records that the command has deleted a key as a consequence of what it was
+// asked for.
+func (c *Call) EffectRemoved(key []byte) { c.Effect(deletion(&c.set.LazyRemoval), key) }
 
 // emitDelete records that the shard itself removed a key.
 func (s *Shard) emitDelete(c *Call, database int, key []byte) {
 	if s.set.effects != nil {
-		s.emit(c, database, [][]byte{effectDelete, key})
+		s.emit(c, database, [][]byte{deletion(&s.set.LazyExpiry), key})
 	}
 }
 

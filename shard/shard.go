@@ -87,6 +87,10 @@ type Set struct {
 	// above zero (CLIENT PAUSE WRITE: nothing may change).
 	ExpiryHeld atomic.Int32
 
+	// LazyExpiry and LazyRemoval say that the effect of a key whose time was up, and of one
+	// that a command has removed without having been asked for that, is UNLINK and not DEL.
+	LazyExpiry, LazyRemoval atomic.Bool
+
 	// limits are the sizes up to which collections are packed.
 	limits atomic.Pointer[object.Limits]
 

@@ -426,3 +426,66 @@ func TestEffectsOfExpiryInTransaction(t *testing.T) {
 		t.Errorf("after the replay: %q, before: %q\n%s", have, want, &l.record)
 	}
 }
+
+// What leaves without having been deleted by its name leaves as UNLINK or as DEL, as the
+// settings say; what was, leaves as DEL in any case.
+func TestLazyDeletions(t *testing.T) {
+	l := newLab(t, 1, epoch)
+	defer l.Close()
+	c := l.client(t)
+	defer c.Close()
+	past := strconv.Itoa(epoch - 1)
+	ways := []struct {
+		setting string // that decides; none of them if it is empty
+		name    string
+		do      func()
+	}{
+		{"lazyfree-lazy-expire", "SET with a deadline", func() { must(t, c, "SET", "key", "x", "PXAT", past) }},
+		{"lazyfree-lazy-expire", "GETEX with a deadline", func() { must(t, c, "GETEX", "key", "PXAT", past) }},
+		{"lazyfree-lazy-expire", "MSETEX with a deadline", func() { must(t, c, "MSETEX", "1", "key", "x", "PXAT", past) }},
+		{"lazyfree-lazy-expire", "EXPIRE", func() { must(t, c, "EXPIRE", "key", "-1") }},
+		{"lazyfree-lazy-expire", "expired", func() {
+			must(t, c, "DEBUG", "SET-ACTIVE-EXPIRE", "0")
+			must(t, c, "PEXPIRE", "key", "1")
+			l.clock.Advance(time.Second)
+			must(t, c, "EXISTS", "key")
+			must(t, c, "DEBUG", "SET-ACTIVE-EXPIRE", "1")
+		}},
+		{"lazyfree-lazy-server-del", "SPOP of all", func() {
+			must(t, c, "DEL", "key")
+			must(t, c, "SADD", "key", "a")
+			must(t, c, "SPOP", "key", "5")
+		}},
+		{"lazyfree-lazy-server-del", "RESTORE of what has expired", func() {
+			v, err := c.Do("DUMP", "key")
+			if err != nil {
+				t.Fatal(err)
+			}
+			must(t, c, "RESTORE", "key", past, string(v.Str), "REPLACE", "ABSTTL")
+		}},
+		{"", "GETDEL", func() { must(t, c, "GETDEL", "key") }},
+		{"", "DEL", func() { must(t, c, "DEL", "key") }},
+	}
+	for _, way := range ways {
+		for _, on := range []string{"yes", "no"} {
+			for _, name := range []string{"lazyfree-lazy-expire", "lazyfree-lazy-server-del"} {
+				value := on
+				if name != way.setting && way.setting != "" {
+					value = map[string]string{"yes": "no", "no": "yes"}[on]
+				}
+				must(t, c, "CONFIG", "SET", name, value)
+			}
+			must(t, c, "SET", "key", "value")
+			way.do()
+			units := l.record.units
+			last := units[len(units)-1]
+			want := "DEL"
+			if on == "yes" && way.setting != "" {
+				want = "UNLINK"
+			}
+			if got := string(bytes.Join(last[len(last)-1].Args, []byte(" "))); got != want+" key" {
+				t.Errorf("%s, %s: %s", way.name, on, got)
+			}
+		}
+	}
+}

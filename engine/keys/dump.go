@@ -168,7 +168,7 @@ func restore(c *shard.Call) error {
 		c.Event(shard.EventGeneric, "restore", key)
 	case e.Exists():
 		// What was to take its place has expired already.
-		c.Effect(wordDel, key)
+		c.EffectRemoved(key)
 		c.DB.Delete(key, e)
 		c.Event(shard.EventGeneric, "del", key)
 	}

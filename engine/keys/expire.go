@@ -102,10 +102,7 @@ func parseConditions(args [][]byte) (set shard.DeadlineCondition, err error) {
 	return set, nil
 }
 
-var (
-	wordDel       = []byte("DEL")
-	wordPExpireAt = []byte("PEXPIREAT")
-)
+var wordPExpireAt = []byte("PEXPIREAT")
 
 // setDeadline is the body of EXPIRE and its kin: Args[2] counts units of so many
 // milliseconds from base on. A deadline that is not in the future deletes the key.
@@ -128,7 +125,7 @@ func setDeadline(c *shard.Call, name string, base, unit int64) error {
 		return c.Reply.Int(0)
 	}
 	if at <= c.Now {
-		c.Effect(wordDel, key)
+		c.EffectExpired(key)
 		c.DB.Delete(key, e)
 		c.Event(shard.EventGeneric, "del", key)
 		return c.Reply.Int(1)

@@ -31,7 +31,6 @@ var picking = []engine.Command{{
 
 var (
 	wordSRem = []byte("SREM")
-	wordDel  = []byte("DEL")
 )
 
 // SPOP key [count]
@@ -73,7 +72,7 @@ func spop(c *shard.Call) error {
 		c.DB.Drop(v)
 		c.Event(shard.EventSet, "spop", key)
 		c.Event(shard.EventGeneric, "del", key)
-		c.Effect(wordDel, key)
+		c.EffectRemoved(key)
 		return nil
 	}
 	if count == 1 {

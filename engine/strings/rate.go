@@ -252,7 +252,7 @@ func (o *counting) settle(c *shard.Call, e keyspace.Entry, at int64, value []byt
 		c.Effect(wordSet, key, value)
 	case at <= c.Now:
 		if e.Exists() {
-			remove(c, key, e)
+			expire(c, key, e)
 		}
 	default:
 		set(at)

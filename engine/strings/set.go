@@ -48,7 +48,7 @@ func setWith(c *shard.Call) error {
 	case !met:
 	case o.expiry.timed() && at <= c.Now:
 		if e.Exists() {
-			remove(c, key, e)
+			expire(c, key, e)
 		}
 	case o.expiry.timed():
 		setUntil(c, key, value, at)
@@ -75,6 +75,13 @@ func remove(c *shard.Call, key []byte, e keyspace.Entry) {
 	c.Effect(wordDel, key)
 }
 
+// expire deletes a key that was given a deadline which has passed.
+func expire(c *shard.Call, key []byte, e keyspace.Entry) {
+	c.DB.Delete(key, e)
+	c.Event(shard.EventGeneric, "del", key)
+	c.EffectExpired(key)
+}
+
 // GETEX key [expiration]
 func getex(c *shard.Call) error {
 	var o options
@@ -96,7 +103,7 @@ func getex(c *shard.Call) error {
 	replyValue(c, e)
 	switch {
 	case o.expiry.timed() && at <= c.Now:
-		remove(c, key, e)
+		expire(c, key, e)
 	case o.expiry.timed():
 		c.DB.SetDeadline(key, e, at)
 		c.Event(shard.EventGeneric, "expire", key)
@@ -146,7 +153,7 @@ func msetex(c *shard.Call) error {
 	case o.expiry.timed() && at <= c.Now:
 		for i := 0; i < len(pairs); i += 2 {
 			if e := c.DB.LookupWrite(pairs[i]); e.Exists() {
-				remove(c, pairs[i], e)
+				expire(c, pairs[i], e)
 			}
 		}
 	case o.expiry.timed():

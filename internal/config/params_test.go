@@ -398,9 +398,10 @@ func TestAgreesWithRedis(t *testing.T) {
 	}
 	different := map[string]string{
 		"dir": "set by the test", "port": "set by the test", "enable-debug-command": "set by the test",
-		"always-show-logo":    "reported as it came out, not as it was set",
-		"protected-mode":      "not available yet",
-		"appendonly":          "data is kept unless told otherwise",
+		"always-show-logo":     "reported as it came out, not as it was set",
+		"protected-mode":       "not available yet",
+		"appendonly":           "data is kept unless told otherwise",
+		"lazyfree-lazy-expire": "on since Valkey 8", "lazyfree-lazy-server-del": "on since Valkey 8",
 		"aof-disable-auto-gc": "hidden since 7.2",
 		"io-threads-do-reads": "gone since 8.0",
 	}
