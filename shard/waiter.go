@@ -281,7 +281,8 @@ func (s *Shard) serveKey(at watchKey, held []*Shard, behind uint64) {
 	}
 }
 
-// concerns says whether the state of a key is something that w waits for.
+// concerns says whether the state of a key is something that w waits for. What has expired is
+// not, and as in Redis nobody who waits removes it.
 func (s *Shard) concerns(at watchKey, w *Waiter) bool {
 	if w.wait.Deletion {
 		return true
@@ -291,7 +292,7 @@ func (s *Shard) concerns(at watchKey, w *Waiter) bool {
 		return false
 	}
 	e := db.Find(Hash([]byte(at.key)), []byte(at.key))
-	return e.Exists() && e.Type() == w.wait.Type
+	return e.Exists() && e.Type() == w.wait.Type && (e.Deadline() == 0 || e.Deadline() > s.set.Now())
 }
 
 func containsAll(held, wanted []*Shard) bool {

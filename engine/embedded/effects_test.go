@@ -489,3 +489,42 @@ func TestLazyDeletions(t *testing.T) {
 		}
 	}
 }
+
+// Who waits for a key does not remove one that has expired: its deletion is left to whoever
+// asks for it, and recorded there.
+func TestWaitersLeaveExpiredKeys(t *testing.T) {
+	l := newLab(t, 2, epoch)
+	defer l.Close()
+	waiting, c := l.client(t), l.client(t)
+	defer c.Close()
+	defer waiting.Close()
+	must(t, c, "DEBUG", "SET-ACTIVE-EXPIRE", "0")
+	got := make(chan string, 1)
+	go func() {
+		v, err := waiting.Do("BRPOP", "key", "0")
+		got <- fmt.Sprint(v.String(), err)
+	}()
+	for l.BlockedCount() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	must(t, c, "SELECT", "1")
+	must(t, c, "RPUSH", "key", "old")
+	must(t, c, "PEXPIRE", "key", "100")
+	l.clock.Advance(time.Second)
+	must(t, c, "SWAPDB", "0", "1") // the key is one that is waited for now
+	if n := l.BlockedCount(); n != 1 {
+		t.Errorf("%d wait", n)
+	}
+	for _, unit := range l.record.units {
+		for _, e := range unit {
+			if string(e.Args[0]) == "UNLINK" {
+				t.Errorf("somebody has removed %q", e.Args[1])
+			}
+		}
+	}
+	must(t, c, "SELECT", "0")
+	must(t, c, "RPUSH", "key", "new")
+	if got := <-got; !strings.Contains(got, "new") {
+		t.Errorf("BRPOP got %s", got)
+	}
+}
