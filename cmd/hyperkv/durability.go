@@ -82,22 +82,34 @@ func (d *durability) start(ctx context.Context) error {
 		d.saver.switchLog(value == "yes")
 		return nil
 	})
-	e.SetDurability(engine.Durability{State: d.state, Snapshot: d.saver.request, Reload: d.reload,
-		Sync: d.sync,
-		Synced: func() bool {
-			j := d.journal.Load()
-			return j != nil && j.Synced()
-		}})
+	e.SetDurability(engine.Durability{State: d.state, Snapshot: d.saver.request, Reload: d.reload, Sync: d.sync, Synced: d.synced})
 	go d.watch()
 	return nil
 }
 
-// sync makes durable what the log has recorded so far.
+// sync makes durable what the log has recorded so far. A log that is being switched on counts
+// once the snapshot is complete before which it begins.
 func (d *durability) sync() error {
-	if j := d.journal.Load(); j != nil {
-		return j.Sync()
+	for {
+		j := d.journal.Load()
+		switch {
+		case j == nil:
+			return errors.New("there is no log")
+		case d.saver.kept.Load() == j:
+			return j.Sync()
+		}
+		select {
+		case <-time.After(failurePoll):
+		case <-d.stop:
+			return errors.New("the server stops")
+		}
 	}
-	return errors.New("there is no log")
+}
+
+// synced says that there is a log, and that all it has recorded is durable.
+func (d *durability) synced() bool {
+	j := d.saver.kept.Load()
+	return j != nil && j.Synced()
 }
 
 // state is what INFO shows.

@@ -507,3 +507,22 @@ func TestWaitAOF(t *testing.T) {
 	expect(t, c, "(error) ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.", "WAITAOF", "1", "0", "0")
 	expect(t, c, "1) (integer) 0\n2) (integer) 0", "WAITAOF", "0", "0", "0")
 }
+
+// What WAITAOF says of a log that is being switched on is true at once: a server that is killed
+// then has all that there was, also what was there before the log.
+func TestWaitAOFWhileTheLogIsSwitchedOn(t *testing.T) {
+	dir := t.TempDir()
+	off := []string{"--snapshot-enabled", "no", "--enable-debug-command", "yes"}
+	s := startDurable(t, dir, "everysec", 2, append(off, "--aof-enabled", "no")...)
+	c := dial(t, s.Network, s.Addr)
+	expect(t, c, "OK", "DEBUG", "POPULATE", "300000", "key", "100")
+	expect(t, c, "OK", "CONFIG", "SET", "appendonly", "yes")
+	for !strings.Contains(ask(t, c, "INFO", "persistence"), "aof_enabled:1") {
+		time.Sleep(time.Millisecond)
+	}
+	expect(t, c, "OK", "SET", "last", "1")
+	expect(t, c, "1) (integer) 1\n2) (integer) 0", "WAITAOF", "1", "0", "0")
+	kill(t, s)
+	s = startDurable(t, dir, "everysec", 2, append(off, "--aof-enabled", "yes")...)
+	expect(t, dial(t, s.Network, s.Addr), "(integer) 300001", "DBSIZE")
+}
