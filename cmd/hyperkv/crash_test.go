@@ -65,7 +65,10 @@ func (all writers) write(t *testing.T, s *testkit.Server, seed uint64) (wait fun
 	before := all.acked()
 	var wg sync.WaitGroup
 	for i := range all {
-		conn := dial(t, s.Network, s.Addr)
+		conn := dialMortal(t, s)
+		if conn == nil {
+			break
+		}
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -78,10 +81,27 @@ func (all writers) write(t *testing.T, s *testkit.Server, seed uint64) (wait fun
 	}
 }
 
+// dialMortal connects with a server that may end at any moment; nil if it has.
+func dialMortal(t *testing.T, s *testkit.Server) *testkit.Conn {
+	t.Helper()
+	c, err := testkit.Dial(s.Network, s.Addr)
+	if err != nil {
+		if _, alive := s.Wait(10 * time.Second); alive != nil {
+			t.Fatalf("the server is there, and cannot be reached: %v", err)
+		}
+		return nil
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
 // saveUntilItEnds takes snapshots all the while, behind which the log is cut.
 func saveUntilItEnds(t *testing.T, s *testkit.Server) {
 	t.Helper()
-	c := dial(t, s.Network, s.Addr)
+	c := dialMortal(t, s)
+	if c == nil {
+		return
+	}
 	go func() {
 		for {
 			if _, err := c.Do("BGSAVE"); err != nil {
