@@ -42,10 +42,7 @@ func (j *Journal) commit() error {
 			due = append(due, l)
 		}
 	}
-	switch {
-	case len(due) == 0:
-		return nil
-	case len(due) > 1 && !j.commits.off.Load():
+	if len(due) > 1 && !j.commits.off.Load() {
 		var err error
 		if due, err = j.share(due); err != nil {
 			return err

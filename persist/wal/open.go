@@ -188,7 +188,7 @@ func (s *scan) run(replay func(Record) error) error {
 			if v == none {
 				break
 			}
-			if err := s.record(r, size, replay); err != nil {
+			if err := s.record(r, replay); err != nil {
 				return fmt.Errorf("replay record %d of %s: %w", r.LSN, s.segments[i].path, err)
 			}
 			s.offset += int64(size)
@@ -200,7 +200,7 @@ func (s *scan) run(replay func(Record) error) error {
 }
 
 // record takes the next record of the log.
-func (s *scan) record(r Record, size int, replay func(Record) error) error {
+func (s *scan) record(r Record, replay func(Record) error) error {
 	if r.Kind == kindMark {
 		if len(r.Payload) == 8 {
 			s.found.Durable = max(s.found.Durable, binary.LittleEndian.Uint64(r.Payload))
@@ -211,7 +211,7 @@ func (s *scan) record(r Record, size int, replay func(Record) error) error {
 		}
 	}
 	s.found.Records++
-	s.found.Bytes += int64(size)
+	s.found.Bytes += int64(recordBytes(len(r.Payload)))
 	s.found.Last = r.LSN
 	s.expected++
 	return nil
@@ -227,25 +227,24 @@ func (s *scan) complete(replay func(Record) error) error {
 		}
 		return d
 	}
-	for rest := s.o.Copies; len(rest) > 0; {
-		r, size, v := readRecord(rest)
-		if v != good {
-			return damaged("the copy of a record behind its end is not whole")
-		}
-		rest = rest[min(size, len(rest)):]
+	err := Records(s.o.Copies, func(r Record) error {
 		if r.LSN < s.expected {
-			continue
+			return nil
 		}
 		if r.LSN > s.expected {
 			return damaged(fmt.Sprintf("records %d to %d are missing at its end, and there is a copy of record %d", s.expected, r.LSN-1, r.LSN))
 		}
-		if err := s.record(r, size, replay); err != nil {
+		if err := s.record(r, replay); err != nil {
 			return fmt.Errorf("replay the copy of record %d: %w", r.LSN, err)
 		}
 		s.restored = append(s.restored, r)
 		s.found.Restored++
+		return nil
+	})
+	if err == errTorn {
+		return damaged("the copy of a record behind its end is not whole")
 	}
-	return nil
+	return err
 }
 
 // lookFactor and lookMin bound the work of looking for records behind the end: bytes

@@ -102,13 +102,16 @@ func readRecord(p []byte) (r Record, size int, v verdict) {
 	return r, recordBytes(int(length)), good
 }
 
+// errTorn is about a copy that is not what WriteCopy has returned.
+var errTorn = errors.New("the copy of a record is not whole")
+
 // Records hands the records of copies, as WriteCopy returns them, to f, and ends with the
 // first error of it.
 func Records(copies []byte, f func(Record) error) error {
 	for len(copies) > 0 {
 		r, size, v := readRecord(copies)
 		if v != good {
-			return errors.New("the copy of a record is not whole")
+			return errTorn
 		}
 		if err := f(r); err != nil {
 			return err

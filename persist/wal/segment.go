@@ -24,7 +24,7 @@ const (
 )
 
 func segmentName(shard int, first uint64) string {
-	return fmt.Sprintf("wal-%04d-%020d.log", shard, first)
+	return fmt.Sprintf("%s%020d.log", FilePrefix(shard), first)
 }
 
 // FilePrefix begins the names of all files of a log.
@@ -48,11 +48,11 @@ func parseSegmentName(name string) (shard int, first uint64, ok bool) {
 
 // spareName is the name of a segment that is reserved and not yet in use.
 func spareName(shard int, number uint64) string {
-	return fmt.Sprintf("wal-%04d-spare-%d.tmp", shard, number)
+	return fmt.Sprintf("%sspare-%d.tmp", FilePrefix(shard), number)
 }
 
 func isSpare(name string, shard int) bool {
-	return strings.HasPrefix(name, fmt.Sprintf("wal-%04d-spare-", shard)) && strings.HasSuffix(name, ".tmp")
+	return strings.HasPrefix(name, FilePrefix(shard)+"spare-") && strings.HasSuffix(name, ".tmp")
 }
 
 func segmentStart(shard int, first, identity uint64) []byte {
