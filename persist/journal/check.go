@@ -50,28 +50,27 @@ func Check(o Options, repair bool) (reports []LogReport, err error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, err := m.identity()
-	if err != nil {
+	j := &Journal{o: o}
+	if j.identity, err = m.identity(); err != nil {
 		return nil, err
 	}
-	j := &Journal{o: o}
 	for _, g := range m.Generations {
 		from, err := o.from(g)
 		refused := err != nil || o.belongs(m) != nil
 		if refused {
 			from = g.beginning()
 		}
-		copies, read, err := j.copies(g, identity)
-		r := LogReport{Generation: g.Number, Log: CommitLog, Folder: j.folder(g), Refused: refused, Found: read}
-		if from != nil {
-			r.From = read.First
-		}
-		if !errors.As(err, &r.Damage) && err != nil {
+		copies, err := j.copies(g)
+		var damage *wal.DamageError
+		if err != nil && !errors.As(err, &damage) {
 			return reports, err
 		}
-		if r.Damage != nil {
-			options := j.options(g, identity, commitShard)
-			if err := r.check(options, repair); err != nil {
+		if damage != nil {
+			r := LogReport{Generation: g.Number, Log: CommitLog, Folder: j.folder(g), Refused: refused}
+			if from != nil {
+				r.From = 1
+			}
+			if err := r.check(j.options(g, commitShard), repair); err != nil {
 				return reports, err
 			}
 			reports = append(reports, r)
@@ -81,7 +80,7 @@ func Check(o Options, repair bool) (reports []LogReport, err error) {
 			if from != nil {
 				r.From = from[i]
 			}
-			options := j.options(g, identity, i)
+			options := j.options(g, i)
 			options.Copies = copies[i]
 			if err := r.check(options, repair); err != nil {
 				return reports, err

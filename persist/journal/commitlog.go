@@ -103,7 +103,7 @@ func (j *Journal) commitLog() (*wal.Log, error) {
 	if l := j.commits.log.Load(); l != nil {
 		return l, nil
 	}
-	o := j.options(j.meta.Load().last(), j.identity, commitShard)
+	o := j.options(j.meta.Load().last(), commitShard)
 	o.SegmentBytes = commitSegmentBytes
 	if n := j.o.SegmentBytes; n > 0 {
 		o.SegmentBytes = min(o.SegmentBytes, n)
@@ -145,10 +145,10 @@ func (c *commitLog) superfluous(before uint64) error {
 }
 
 // copies are what the commit log of a generation holds of each log, nil if there is none.
-func (j *Journal) copies(g generation, identity uint64) (all [][]byte, found wal.Recovery, err error) {
+func (j *Journal) copies(g generation) (all [][]byte, err error) {
 	for range 3 { // while a server uses it, its segments come and go
 		all = make([][]byte, g.Shards)
-		found, err = wal.Check(j.options(g, identity, commitShard), func(r wal.Record) error {
+		_, err = wal.Check(j.options(g, commitShard), func(r wal.Record) error {
 			if r.Kind != kindCopy || int(r.Group) >= g.Shards {
 				return fmt.Errorf("%w: kind %d in the commit log", errFormat, r.Kind)
 			}
@@ -159,7 +159,7 @@ func (j *Journal) copies(g generation, identity uint64) (all [][]byte, found wal
 			break
 		}
 	}
-	return all, found, err
+	return all, err
 }
 
 // removeCommitLog deletes the commit log of a generation, all of whose logs are durable.

@@ -244,7 +244,7 @@ func TestForeignRecordsInTheCommitLog(t *testing.T) {
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}
-		l, _, err := wal.Open(j.options(j.meta.Load().last(), j.identity, commitShard), false, nil)
+		l, _, err := wal.Open(j.options(j.meta.Load().last(), commitShard), false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

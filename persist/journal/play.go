@@ -30,7 +30,7 @@ type Recovery struct {
 // there is begun. A *wal.DamageError says that something is missing that was promised.
 func Open(o Options) (*Journal, Recovery, error) {
 	var found Recovery
-	j, m, identity, err := prepare(o, true)
+	j, m, err := prepare(o, true)
 	if err != nil {
 		return nil, found, err
 	}
@@ -40,7 +40,7 @@ func Open(o Options) (*Journal, Recovery, error) {
 	played, whole := false, false // the last generation
 	for i, g := range m.Generations {
 		last := i == len(m.Generations)-1
-		if played, whole, err = j.play(g, identity, last, &found); err != nil {
+		if played, whole, err = j.play(g, last, &found); err != nil {
 			j.abandon()
 			return nil, found, err
 		}
@@ -49,7 +49,7 @@ func Open(o Options) (*Journal, Recovery, error) {
 	if !whole || m.last().Shards != o.Shards {
 		// What was cut off or left out stays so for ever if nothing is added to it.
 		j.abandon()
-		if err := j.begin(m, identity, played); err != nil {
+		if err := j.begin(m, played); err != nil {
 			j.abandon()
 			return nil, found, err
 		}
@@ -61,7 +61,7 @@ func Open(o Options) (*Journal, Recovery, error) {
 // Replay plays what a journal holds as Open does, and neither opens nor changes anything:
 // somebody else may be using it.
 func Replay(o Options) (found Recovery, err error) {
-	j, m, identity, err := prepare(o, false)
+	j, m, err := prepare(o, false)
 	if err != nil {
 		return found, err
 	}
@@ -69,7 +69,7 @@ func Replay(o Options) (found Recovery, err error) {
 		return found, err
 	}
 	for _, g := range m.Generations {
-		if _, _, err := j.play(g, identity, false, &found); err != nil {
+		if _, _, err := j.play(g, false, &found); err != nil {
 			return found, err
 		}
 		found.Generations++
@@ -86,31 +86,30 @@ func (o *Options) belongs(m *meta) error {
 }
 
 // prepare makes a journal without its logs; with begin, also on the disk if it is not there.
-func prepare(o Options, begin bool) (j *Journal, m *meta, identity uint64, err error) {
+func prepare(o Options, begin bool) (j *Journal, m *meta, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Shards < 1 || o.Shards > shardsMax {
-		return nil, nil, 0, fmt.Errorf("a journal of %d shards", o.Shards)
+		return nil, nil, fmt.Errorf("a journal of %d shards", o.Shards)
 	}
 	j = &Journal{o: o, stop: make(chan struct{}), done: make(chan struct{})}
 	j.policy.Store(int32(o.Policy))
 	if begin {
 		if err := o.Disk.MakeDir(o.Dir); err != nil {
-			return nil, nil, 0, fmt.Errorf("open the journal: %w", err)
+			return nil, nil, fmt.Errorf("open the journal: %w", err)
 		}
 	}
 	if m, err = readMeta(o.Disk, o.Dir); err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
 	if begin && len(m.Generations) == 0 { // logs that are there without it would be nobody's
 		if err := m.write(o.Disk, o.Dir); err != nil {
-			return nil, nil, 0, err
+			return nil, nil, err
 		}
 	}
-	identity, err = m.identity()
-	j.identity = identity
-	return j, m, identity, err
+	j.identity, err = m.identity()
+	return j, m, err
 }
 
 // run starts what a journal does by itself.
@@ -136,8 +135,8 @@ func (j *Journal) abandon() {
 }
 
 // begin begins a generation and lists it.
-func (j *Journal) begin(m *meta, identity uint64, continues bool) error {
-	g, err := j.create(m, identity)
+func (j *Journal) begin(m *meta, continues bool) error {
+	g, err := j.create(m)
 	if err != nil {
 		return err
 	}
@@ -149,7 +148,7 @@ func (j *Journal) begin(m *meta, identity uint64, continues bool) error {
 }
 
 // create creates the logs of the next generation.
-func (j *Journal) create(m *meta, identity uint64) (generation, error) {
+func (j *Journal) create(m *meta) (generation, error) {
 	g := generation{Number: 1, Shards: j.o.Shards}
 	if n := len(m.Generations); n > 0 {
 		g.Number = m.Generations[n-1].Number + 1
@@ -163,7 +162,7 @@ func (j *Journal) create(m *meta, identity uint64) (generation, error) {
 	}
 	j.logs = make([]*shardLog, g.Shards)
 	err := each(g.Shards, func(i int) error {
-		l, _, err := wal.Open(j.options(g, identity, i), false, nil)
+		l, _, err := wal.Open(j.options(g, i), false, nil)
 		if err == nil {
 			j.logs[i] = newShardLog(i, l)
 		}
@@ -179,11 +178,11 @@ func (j *Journal) create(m *meta, identity uint64) (generation, error) {
 // was before it: from its cut on it records. Once the snapshot is as good as complete,
 // Enlist makes it what is played after that snapshot.
 func Begin(o Options, snapshot uint64) (*Journal, error) {
-	j, m, identity, err := prepare(o, true)
+	j, m, err := prepare(o, true)
 	if err != nil {
 		return nil, err
 	}
-	g, err := j.create(m, identity)
+	g, err := j.create(m)
 	if err != nil {
 		j.abandon()
 		return nil, err
@@ -197,18 +196,18 @@ func Begin(o Options, snapshot uint64) (*Journal, error) {
 // Enlist makes durable that there is what Begin has begun.
 func (j *Journal) Enlist() error { return j.meta.Load().write(j.o.Disk, j.o.Dir) }
 
-func (j *Journal) options(g generation, identity uint64, log int) wal.Options {
-	return wal.Options{Disk: j.o.Disk, Dir: j.folder(g), Shard: log, Identity: identity, SegmentBytes: j.o.SegmentBytes}
+func (j *Journal) options(g generation, log int) wal.Options {
+	return wal.Options{Disk: j.o.Disk, Dir: j.folder(g), Shard: log, Identity: j.identity, SegmentBytes: j.o.SegmentBytes}
 }
 
 // play plays a generation, and opens its logs if that is asked for. It says whether it was
 // not left out, and whether all logs were whole.
-func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery) (played, whole bool, err error) {
+func (j *Journal) play(g generation, open bool, found *Recovery) (played, whole bool, err error) {
 	from, err := j.o.from(g)
 	if err != nil || from == nil {
 		return false, false, err
 	}
-	copies, _, err := j.copies(g, identity)
+	copies, err := j.copies(g)
 	if err != nil {
 		return true, false, err
 	}
@@ -218,7 +217,7 @@ func (j *Journal) play(g generation, identity uint64, open bool, found *Recovery
 	var mu sync.Mutex
 	err = each(g.Shards, func(i int) error {
 		p := &part{log: i, from: from[i], progress: j.o.Progress, meet: meet, player: j.o.Player(i, g.Shards)}
-		o := j.options(g, identity, i)
+		o := j.options(g, i)
 		o.Copies = copies[i]
 		var read wal.Recovery
 		var err error
