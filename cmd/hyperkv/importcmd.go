@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,7 +61,7 @@ so that it needs memory for the keys that they concern.`,
   hyperkv import /var/lib/redis/appendonlydir --to 127.0.0.1:6379 --replace
   hyperkv import /etc/redis/redis.conf > hyperkv.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := untilInterrupted(cmd)
 			defer stop()
 			return interrupted(ctx, f.run(ctx, cmd, args))
 		},

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,6 +23,12 @@ func main() {
 		report(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// untilInterrupted is a context that ends when somebody wants the command to end. stop has to
+// be called.
+func untilInterrupted(cmd *cobra.Command) (ctx context.Context, stop func()) {
+	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 }
 
 // report prints an error; a configuration with several mistakes gets a list.
