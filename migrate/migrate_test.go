@@ -29,27 +29,7 @@ func redisServer(t *testing.T, dir string, flags ...string) (*testkit.Server, *t
 	return server, connect(t, server)
 }
 
-func connect(t *testing.T, server *testkit.Server) *testkit.Conn {
-	t.Helper()
-	c, err := testkit.Dial(server.Network, server.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-func do(t *testing.T, c *testkit.Conn, args ...string) resp.Value {
-	t.Helper()
-	v, err := c.Do(args...)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Fatalf("%.200q: %v", args, err)
-	}
-	return v
-}
+var connect, do = testkit.Connect, testkit.Must
 
 // populate gives a server values of all types, large ones among them, in some databases.
 func populate(t *testing.T, c *testkit.Conn, seed uint64) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -22,6 +24,20 @@ func startDurable(t *testing.T, dir, policy string, shards int, more ...string) 
 
 func durableFlags(dir, policy string, shards int) []string {
 	return []string{"--data-dir", dir, "--aof-fsync-policy", policy, "--worker-threads", strconv.Itoa(shards)}
+}
+
+// ownDisk is a folder with a file system of its own, of a size as mount has it.
+func ownDisk(t *testing.T, size string) string {
+	t.Helper()
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		t.Skip("a small file system has to be mounted")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("mount: %v %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	return dir
 }
 
 // kill ends a server at once, if it has not ended.

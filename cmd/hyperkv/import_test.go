@@ -30,14 +30,7 @@ func ours(t *testing.T, shards int) *testkit.Server {
 
 func done(t *testing.T, c *testkit.Conn, args ...string) string {
 	t.Helper()
-	v, err := c.Do(args...)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Fatalf("%.200q: %v", args, err)
-	}
-	return v.Text()
+	return testkit.Must(t, c, args...).Text()
 }
 
 func digest(t *testing.T, s *testkit.Server) string {

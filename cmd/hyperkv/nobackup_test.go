@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -28,14 +27,7 @@ func bulky(t *testing.T, c *testkit.Conn, count int) {
 
 // Where there is no room for it, nothing is left that looks like a backup.
 func TestBackupToFullDisk(t *testing.T) {
-	if runtime.GOOS != "linux" || os.Getuid() != 0 {
-		t.Skip("a small file system has to be mounted")
-	}
-	small := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small).CombinedOutput(); err != nil {
-		t.Skipf("mount: %v %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", small).Run() })
+	small := ownDisk(t, "4m")
 	dir := t.TempDir()
 	s := startDurable(t, dir, "everysec", 2, "--snapshot-compression", "no")
 	c := dial(t, s.Network, s.Addr)

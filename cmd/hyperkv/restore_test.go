@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -94,14 +93,7 @@ func TestRestoreForce(t *testing.T) {
 
 // A backup on a medium that cannot be written is as good as any.
 func TestRestoreFromReadOnlyDisk(t *testing.T) {
-	if runtime.GOOS != "linux" || os.Getuid() != 0 {
-		t.Skip("a file system has to be mounted")
-	}
-	medium := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", medium).CombinedOutput(); err != nil {
-		t.Skipf("mount: %v %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", medium).Run() })
+	medium := ownDisk(t, "64m")
 	dest := filepath.Join(medium, "backup")
 	succeeds(t, "backup", saved(t, 2), dest)
 	if err := os.WriteFile(filepath.Join(dest, lockName), nil, 0o600); err != nil { // as if it had been checked

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -154,14 +153,7 @@ func TestReservedRoom(t *testing.T) {
 // With aof_fsync_policy always, a server that cannot keep its promise ends, and nothing that
 // it has acknowledged is missing.
 func TestAlwaysStops(t *testing.T) {
-	if runtime.GOOS != "linux" || os.Getuid() != 0 {
-		t.Skip("a small file system has to be mounted")
-	}
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("mount: %v %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	dir := ownDisk(t, "24m")
 	s := startDurable(t, dir, "always", 1)
 	c := dial(t, s.Network, s.Addr)
 	value, acked := strings.Repeat("x", 64<<10), 0

@@ -19,21 +19,9 @@ import (
 )
 
 // doer is a client of ours or of the reference server.
-type doer interface {
-	Do(args ...string) (resp.Value, error)
-}
+type doer = testkit.Doer
 
-func mustDo(t *testing.T, c doer, args ...string) resp.Value {
-	t.Helper()
-	v, err := c.Do(args...)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Fatalf("%.200q: %v", args, err)
-	}
-	return v
-}
+var mustDo = testkit.Must
 
 // shape makes texts of one kind, so that the elements of a value have something in
 // common, as values have.

@@ -78,14 +78,7 @@ func (l *lab) client(t testing.TB) *engine.Client {
 // must runs a command that has to succeed.
 func must(t testing.TB, c *engine.Client, args ...string) string {
 	t.Helper()
-	v, err := c.Do(args...)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Fatalf("%q: %v", args, err)
-	}
-	return v.String()
+	return testkit.Must(t, c, args...).String()
 }
 
 // dataset is all that a client can see of the data: its digest, and a line for each key.

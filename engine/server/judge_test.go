@@ -19,21 +19,7 @@ func TestTranscripts(t *testing.T) {
 	testkit.RunTranscripts(t, "testdata/*.txt", testkit.Redis(t, "--enable-module-command", "yes"), one, three)
 }
 
-type asker interface {
-	Do(args ...string) (resp.Value, error)
-}
-
-func ask(t testing.TB, c asker, args ...string) resp.Value {
-	t.Helper()
-	v, err := c.Do(args...)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Fatalf("%q: %v", args, err)
-	}
-	return v
-}
+var ask = testkit.Must
 
 // fields of a map reply, which RESP2 flattens.
 func fields(v resp.Value) map[string]resp.Value {

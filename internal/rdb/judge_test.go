@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"hyperkv/internal/testkit"
-	"hyperkv/resp"
 )
 
 // judge is a connection to the reference server.
@@ -18,25 +17,10 @@ func judge(t *testing.T) *testkit.Conn {
 	if server == nil {
 		t.Skip("there is no redis-server to compare with")
 	}
-	c, err := testkit.Dial(server.Network, server.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
+	return testkit.Connect(t, server)
 }
 
-func do(t *testing.T, c *testkit.Conn, args ...string) resp.Value {
-	t.Helper()
-	v, err := c.Do(args...)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Fatalf("%.100q: %v", args, err)
-	}
-	return v
-}
+var do = testkit.Must
 
 // sorted brings what has no order into one.
 func sorted(m model) model {
