@@ -296,21 +296,10 @@ func TestDigestAmongWriters(t *testing.T) {
 	}
 	writer := l.client(t)
 	defer writer.Close()
-	done, failed := make(chan struct{}), make(chan error, 1)
-	go func() {
-		defer close(failed)
-		for i := 0; ; i++ {
-			select {
-			case <-done:
-				return
-			default:
-			}
-			if _, err := writer.Do(all([]string{"left", "right"}[i%2])...); err != nil {
-				failed <- err
-				return
-			}
-		}
-	}()
+	stop := meanwhile(t, func(i int) error {
+		_, err := writer.Do(all([]string{"left", "right"}[i%2])...)
+		return err
+	})
 	seen, start := map[string]int{}, time.Now()
 	for i := 0; i < less(2000) || len(seen) < 2 && time.Since(start) < 10*time.Second; i++ {
 		digest := datasetDigest(t, c)
@@ -320,10 +309,7 @@ func TestDigestAmongWriters(t *testing.T) {
 		}
 		seen[names[digest]]++
 	}
-	close(done)
-	if err := <-failed; err != nil {
-		t.Fatal(err)
-	}
+	stop()
 	if len(seen) != 2 {
 		t.Errorf("only %v were seen, which proves little", seen)
 	}

@@ -81,6 +81,33 @@ func must(t testing.TB, c *engine.Client, args ...string) string {
 	return testkit.Must(t, c, args...).String()
 }
 
+// meanwhile runs f with 0, 1, 2 … on another goroutine until stop is called; an error of it
+// ends the test there.
+func meanwhile(t testing.TB, f func(i int) error) (stop func()) {
+	done, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(failed)
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if err := f(i); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	return func() {
+		t.Helper()
+		close(done)
+		if err := <-failed; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // dataset is all that a client can see of the data: its digest, and a line for each key.
 func (l *lab) dataset(t testing.TB) []string {
 	t.Helper()

@@ -313,21 +313,7 @@ func TestInterchangeAmongWriters(t *testing.T) {
 	if err := all(-1); err != nil {
 		t.Fatal(err)
 	}
-	done, failed := make(chan struct{}), make(chan error, 1)
-	go func() {
-		defer close(failed)
-		for i := 0; ; i++ {
-			select {
-			case <-done:
-				return
-			default:
-			}
-			if err := all(i); err != nil {
-				failed <- err
-				return
-			}
-		}
-	}()
+	stop := meanwhile(t, all)
 	seen := map[string]bool{}
 	for start := time.Now(); len(seen) < 5 && time.Since(start) < 20*time.Second; {
 		var out bytes.Buffer
@@ -366,10 +352,7 @@ func TestInterchangeAmongWriters(t *testing.T) {
 	if _, err := interchange.Load(context.Background(), l.Engine, openRDB(t, &out), interchange.LoadOptions{Replace: true}); err != nil {
 		t.Fatal(err)
 	}
-	close(done)
-	if err := <-failed; err != nil {
-		t.Fatal(err)
-	}
+	stop()
 }
 
 // A destination that fails ends the writing, and the next one begins anew.
