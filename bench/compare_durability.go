@@ -278,3 +278,18 @@ func writtenBytes(name string) (int64, error) {
 	}
 	return 0, nil
 }
+
+// visit calls f for each server in each round, one server at a time; every round begins with
+// another one. i is the server's place in the plan.
+func (p Plan) visit(f func(round, i int, s Server) error) error {
+	servers := p.servers()
+	for round := range p.Rounds {
+		for k := range servers {
+			i := (k + round) % len(servers)
+			if err := f(round, i, servers[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -43,17 +43,18 @@ func compareRecovery(ctx context.Context, plan Plan, d *Durability) error {
 	for _, s := range plan.servers() {
 		d.Recovery = append(d.Recovery, RecoveryFigure{Server: s.Name})
 	}
-	for round := range plan.Rounds {
-		for _, i := range turns(indexes(len(d.Recovery)), round) {
-			s := plan.servers()[i]
-			r, err := replay(ctx, plan, s)
-			if err != nil {
-				return fmt.Errorf("log of %s: %w", s.Name, err)
-			}
-			plan.Progress("round %d/%d  log of %s SETs     %-10s repeated in %.2f s, %.0f/s", round+1, plan.Rounds,
-				count(float64(r.Operations)), s.Name, r.Seconds, r.rate())
-			d.Recovery[i].Rounds = append(d.Recovery[i].Rounds, r)
+	err := plan.visit(func(round, i int, s Server) error {
+		r, err := replay(ctx, plan, s)
+		if err != nil {
+			return fmt.Errorf("log of %s: %w", s.Name, err)
 		}
+		plan.Progress("round %d/%d  log of %s SETs     %-10s repeated in %.2f s, %.0f/s", round+1, plan.Rounds,
+			count(float64(r.Operations)), s.Name, r.Seconds, r.rate())
+		d.Recovery[i].Rounds = append(d.Recovery[i].Rounds, r)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for i, s := range plan.servers() {
 		r, err := crash(ctx, plan, s)

@@ -53,18 +53,19 @@ func compareSnapshots(ctx context.Context, plan Plan, d *Durability) error {
 	for _, s := range plan.servers() {
 		d.Snapshots = append(d.Snapshots, SnapshotFigure{Server: s.Name})
 	}
-	for round := range plan.Rounds {
-		for _, i := range turns(indexes(len(d.Snapshots)), round) {
-			s := plan.servers()[i]
-			figures, err := snapshotRound(ctx, plan, s, round == 0)
-			if err != nil {
-				return fmt.Errorf("snapshots of %s: %w", s.Name, err)
-			}
-			plan.Progress("round %d/%d  snapshot of %s keys %-10s p99.9 %.3f ms (%.3f ms without), memory %s, %.1f MB, loaded in %.2f s",
-				round+1, plan.Rounds, count(float64(plan.SnapshotKeys)), s.Name, figures.Beside.Latency.P999/1000,
-				figures.Quiet.Latency.P999/1000, signedPercent(figures.growth()), float64(figures.Bytes)/1e6, figures.Load)
-			d.Snapshots[i].Rounds = append(d.Snapshots[i].Rounds, figures)
+	err := plan.visit(func(round, i int, s Server) error {
+		figures, err := snapshotRound(ctx, plan, s, round == 0)
+		if err != nil {
+			return fmt.Errorf("snapshots of %s: %w", s.Name, err)
 		}
+		plan.Progress("round %d/%d  snapshot of %s keys %-10s p99.9 %.3f ms (%.3f ms without), memory %s, %.1f MB, loaded in %.2f s",
+			round+1, plan.Rounds, count(float64(plan.SnapshotKeys)), s.Name, figures.Beside.Latency.P999/1000,
+			figures.Quiet.Latency.P999/1000, signedPercent(figures.growth()), float64(figures.Bytes)/1e6, figures.Load)
+		d.Snapshots[i].Rounds = append(d.Snapshots[i].Rounds, figures)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for i := range d.Snapshots {
 		d.Snapshots[i].reduce(plan.SnapshotKeys)
@@ -253,15 +254,6 @@ func (f *SnapshotFigure) reduce(keys uint64) {
 	f.Bytes = of(func(r SnapshotRound) float64 { return float64(r.Bytes) })
 	f.Load = of(func(r SnapshotRound) float64 { return float64(keys) / max(r.Load, 1e-9) })
 	f.Plain = float64(f.Rounds[0].Plain)
-}
-
-// indexes are the places in a list of so many.
-func indexes(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
 }
 
 func signedPercent(share float64) string { return fmt.Sprintf("%+.1f %%", share*100) }

@@ -364,13 +364,10 @@ func (f fleet) stop() {
 
 // turns returns the fleet in the order of a round: each round begins with
 // another server, so that none always runs on a warm or a tired machine.
-func (f fleet) turns(round int) fleet { return turns(f, round) }
-
-// turns returns what takes part in the order of a round.
-func turns[L ~[]T, T any](all L, round int) L {
-	order := make(L, 0, len(all))
-	for i := range all {
-		order = append(order, all[(i+round)%len(all)])
+func (f fleet) turns(round int) fleet {
+	order := make(fleet, 0, len(f))
+	for i := range f {
+		order = append(order, f[(i+round)%len(f)])
 	}
 	return order
 }
