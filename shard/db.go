@@ -172,6 +172,9 @@ func (d DB) sum(count func(*keyspace.DB) int) (n int) {
 	return n
 }
 
+// Expect says that shard s will have so many keys, in whatever order they come.
+func (d DB) Expect(s *Shard, keys int) { s.databaseForWrite(d.Number).Expect(keys) }
+
 // Each visits every live key of the call's shards. visit must not mutate.
 func (d DB) Each(visit func(e keyspace.Entry)) {
 	for _, s := range d.call.shards {

@@ -131,6 +131,7 @@ func (d *durability) loadSnapshot(ctx context.Context) (basis, error) {
 		began := time.Now()
 		err := readSnapshot(disk.OS{}, dir, m, func(shard int) func([]byte, int, int64) error {
 			loader, last := snapshot.NewLoader(d.engine, shard, m.Shards), int64(0)
+			loader.Expect(int(m.Keys)/len(d.engine.Shards.Shards) + 1)
 			return func(block []byte, keys int, end int64) error {
 				if err := d.progress(ctx, int(end-last)); err != nil {
 					return err

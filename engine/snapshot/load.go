@@ -18,6 +18,7 @@ type Loader struct {
 	index     int          // of the shard that has taken them
 	shards    int          // how many there were
 	databases int
+	expected  int // keys of a shard in the end; 0: unknown
 
 	client shard.Client
 	reply  resp.Writer
@@ -33,6 +34,11 @@ func NewLoader(e *engine.Engine, index, shards int) *Loader {
 	}
 	return l
 }
+
+// Expect says that each shard will have about so many keys in the end. The order of a
+// snapshot is that of its hashes, which is not the order for which an index is made that
+// grows (keyspace.DB.Expect).
+func (l *Loader) Expect(keys int) { l.expected = keys }
 
 // Load loads a block of so many keys. After an error some of it may be there. A *BlockError
 // says that it is not a block that was taken.
@@ -61,6 +67,7 @@ func (l *Loader) load(block []byte, s *shard.Shard) (keys int, err error) {
 	c.BeginClient(&l.client, &l.reply)
 	defer c.EndClient()
 	l.build.Call = c
+	database := -1
 	return each(block, func(body *rdb.Body, key *rdb.Key) error {
 		if key.Database >= l.databases {
 			return fmt.Errorf("a key in database %d, and there are %d", key.Database, l.databases)
@@ -76,6 +83,10 @@ func (l *Loader) load(block []byte, s *shard.Shard) (keys int, err error) {
 		l.args[1] = key.Name
 		c.Begin(key.Database, l.args[:])
 		c.FirstKey, c.FirstHash = 1, hash
+		if key.Database != database {
+			database = key.Database
+			c.DB.Expect(s, l.expected)
+		}
 		l.build.Key, l.build.Deadline = key.Name, key.Deadline
 		return wrong(key, l.build.Build(body.Reader, key.Type))
 	})

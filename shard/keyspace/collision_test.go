@@ -46,7 +46,7 @@ func TestCollidingHashes(t *testing.T) {
 			w.verify()
 		}
 	}
-	if n := len(w.db.index.directory); n > 256 {
+	if n := len(w.db.index.directory); n > 4096 {
 		t.Errorf("the attack made a directory of %d", n)
 	}
 	if w.db.crowd == nil {
@@ -86,5 +86,43 @@ func TestCollidingHashes(t *testing.T) {
 	}
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("the attack succeeded: %v", took)
+	}
+}
+
+// TestKeysInOrderOfHash inserts keys as a scan of another database visits them: they
+// belong into the first index, whatever the order.
+func TestKeysInOrderOfHash(t *testing.T) {
+	n := effort(1_000_000)
+	other := New()
+	defer other.Close()
+	var buf [16]byte
+	for i := range n {
+		key := benchKey(&buf, uint64(i))
+		other.PutBytes(Hash(key), key, nil, 0, 0)
+	}
+	copied := func(expected int) *DB {
+		d := New()
+		d.Expect(expected)
+		for cursor := other.Scan(0, func(e Entry) { d.PutBytes(Hash(e.Key()), e.Key(), nil, 0, 0) }); cursor != 0; {
+			cursor = other.Scan(cursor, func(e Entry) { d.PutBytes(Hash(e.Key()), e.Key(), nil, 0, 0) })
+		}
+		d.checkAlways()
+		if d.Len() != n {
+			t.Errorf("%d of %d keys are there", d.Len(), n)
+		}
+		return d
+	}
+	told := copied(n)
+	defer told.Close()
+	if told.crowd != nil {
+		t.Errorf("%d of %d keys that were expected are taken for an attack", told.crowd.count, n)
+	}
+	if there, before := told.index.bytes(), other.index.bytes(); there > before*11/10 {
+		t.Errorf("the index takes %d bytes, and %d with keys at random", there, before)
+	}
+	untold := copied(0)
+	defer untold.Close()
+	if untold.crowd != nil && untold.crowd.count > n>>slackBits*2 {
+		t.Errorf("%d of %d keys are taken for an attack", untold.crowd.count, n)
 	}
 }

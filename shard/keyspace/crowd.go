@@ -24,11 +24,15 @@ func (d *DB) enter(hash uint64, e Entry) {
 
 // settle finds places for what the indexes have rejected.
 func (d *DB) settle() {
-	if len(d.index.rejected) != 0 {
-		for _, ref := range d.index.rejected {
-			d.join(ref)
-		}
+	for len(d.index.rejected) != 0 {
+		rejected := d.index.rejected
 		d.index.rejected = nil
+		for _, ref := range rejected {
+			// One more split may part them.
+			if r := (record{d.records.At(ref)}); !d.index.insert(r.hash(), ref, &d.records) {
+				d.join(ref)
+			}
+		}
 	}
 	if d.crowd != nil && len(d.crowd.rejected) != 0 {
 		d.settleCrowd()
@@ -42,6 +46,7 @@ func (d *DB) join(ref ds.Ref) {
 	}
 	d.fileInCrowd(ref)
 	d.settleCrowd()
+	d.Expect(d.Len())
 }
 
 func (d *DB) fileInCrowd(ref ds.Ref) {

@@ -32,6 +32,9 @@ func (d *DB) Len() int {
 	return d.index.count
 }
 
+// Expect says that there will be so many keys, in whatever order they come.
+func (d *DB) Expect(keys int) { d.index.expected = max(d.index.expected, keys) }
+
 // Volatile returns the number of keys that have a deadline.
 func (d *DB) Volatile() int { return d.deadlines.count }
 

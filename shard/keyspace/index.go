@@ -95,6 +95,7 @@ type index struct {
 	depths    [prefixBits + 1]int32 // segments by depth
 	segments  int
 	count     int
+	expected  int    // keys that the DB has or will have, at least; beyond count
 	touched   uint64 // keeps the compiler from dropping reads that warm the cache
 }
 
@@ -296,14 +297,25 @@ func (x *index) enlarge(s segment, records *ds.Arena) bool {
 		x.rebuild(s, x.gather(s, room[:0], records), size)
 		return true
 	}
-	// Were every segment split as often as the deepest one, the directory
-	// would have as many entries as there are segments. Random hashes come
-	// close; a directory eight times as large means that they are not random.
-	if s.depth() >= min(prefixBits, bits.Len(uint(x.segments))+3) {
+	if s.depth() >= x.depthMax() {
 		return false
 	}
 	x.split(s, x.gather(s, room[:0], records), records)
 	return true
+}
+
+// slackBits is by how much the directory may be deeper than random hashes need it.
+const slackBits = 10
+
+// depthMax bounds the directory by what is to be in it. Were every segment split as often
+// as the deepest one, there would be as many segments as the directory has words. Random
+// hashes come close to that, whatever their order in the end. On the way there keys that
+// come in the order of their hashes, as from a scan or a snapshot of another database, need
+// at once the depth that all of them will. Keys whose hashes collide need any depth: for
+// them each key pays at most for a few words of directory.
+func (x *index) depthMax() int {
+	keys := max(x.count, x.expected)
+	return min(prefixBits, bits.Len(uint(keys/(bucketsMax*slotsPerBucket)))+slackBits)
 }
 
 // An item is an entry on its way from one segment to another: tag << 32 | Ref.
@@ -420,6 +432,8 @@ func (x *index) split(s segment, items []item, records *ds.Arena) {
 	if depth == x.directoryDepth() {
 		x.double()
 	}
+	place := s.header().place >> depthBits
+	twin := place | 1<<(prefixBits-1-depth)
 	// The keys lie all over memory: touch a few before reading them, so that
 	// their cache misses overlap.
 	const ahead = 24
@@ -438,12 +452,30 @@ func (x *index) split(s segment, items []item, records *ds.Arena) {
 		}
 	}
 	x.touched = sink
-	place := s.header().place >> depthBits
+	if low == 0 {
+		x.narrow(s, twin, place)
+		return
+	}
+	if low == len(items) {
+		x.narrow(s, place, twin)
+		return
+	}
 	left := x.build(items[:low], place, depth+1, sizeFor(low))
-	right := x.build(items[low:], place|1<<(prefixBits-1-depth), depth+1, sizeFor(len(items)-low))
+	right := x.build(items[low:], twin, depth+1, sizeFor(len(items)-low))
 	x.discard(s)
 	x.install(left)
 	x.install(right)
+}
+
+// narrow is split for a segment whose entries all belong into one half of its place: they
+// stay where they are.
+func (x *index) narrow(s segment, place, empty uint32) {
+	depth := s.depth() + 1
+	s.header().place = place<<depthBits | uint32(depth)
+	x.depths[s.depth()]--
+	x.segments--
+	x.install(s&^0xff00 | segment(depth<<8))
+	x.install(x.build(nil, empty, depth, bucketsMin))
 }
 
 // locate returns the bucket and the slot of an entry. A nil bucket means that
