@@ -84,8 +84,11 @@ func (e *Engine) BeginLoading(total int64) {
 	e.closed.set(closedLoading, true)
 }
 
-// Loaded notes that so many bytes have been loaded.
-func (e *Engine) Loaded(bytes int64) { e.loading.loaded.Store(bytes) }
+// Loaded notes that so many bytes have been loaded, and that there is more to do.
+func (e *Engine) Loaded(bytes int64) {
+	e.loading.loaded.Store(bytes)
+	e.Shards.LongAhead()
+}
 
 // EndLoading opens the server again.
 func (e *Engine) EndLoading() { e.closed.set(closedLoading, false) }

@@ -38,7 +38,12 @@ func TestClosed(t *testing.T) {
 	p.ask("+OK\r\n", "UNWATCH")
 	e.CloseToWrites(false)
 	p.ask(refused(resp.ErrLoading), "SET", "a", "c")
+	told := 0
+	e.Shards.OnLong(func() { told++ })
 	e.Loaded(250)
+	if told == 0 {
+		t.Error("nobody was told that something long goes on, which all processors are needed for")
+	}
 	s, loading := e.Loading()
 	if !loading || s.Total != 1000 || s.Loaded != 250 || s.Left(s.Since.Add(10*time.Second)) != 30*time.Second {
 		t.Errorf("it is at %+v, %v left", s, s.Left(s.Since.Add(10*time.Second)))

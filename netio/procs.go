@@ -99,7 +99,7 @@ func (p *Processors) use(procs int) {
 // Need hands out all processors at once, because something long is about to run
 // beside the event loops. Any goroutine may call it; it does not block.
 func (p *Processors) Need() {
-	if !p.need.Swap(true) {
+	if !p.need.Load() && !p.need.Swap(true) {
 		select {
 		case p.wake <- struct{}{}:
 		default:

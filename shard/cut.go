@@ -88,7 +88,7 @@ func (s *Shard) TakeSlice(nanos int64) (more bool) {
 	if c == nil {
 		return false
 	}
-	s.set.longAhead()
+	s.set.LongAhead()
 	end := clock.Monotonic() + nanos
 	for len(c.left) > 0 {
 		at := &c.left[0]

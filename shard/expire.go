@@ -80,7 +80,7 @@ func (s *Shard) expireSlice() (next int64) {
 			}
 			s.expire(number, Hash(e.Key()), e, now, nil)
 			if removed++; removed%s.set.expiryBatch == 0 && clock.Monotonic()-start > expireSliceNanos {
-				s.set.longAhead()
+				s.set.LongAhead()
 				return now
 			}
 		}
@@ -91,7 +91,7 @@ func (s *Shard) expireSlice() (next int64) {
 			continue
 		}
 		if s.expireDueMembers(number, db, now, start) {
-			s.set.longAhead()
+			s.set.LongAhead()
 			return now
 		}
 		if at, ok := db.NextMemberDeadline(); ok && at < next {

@@ -104,11 +104,13 @@ type Set struct {
 }
 
 // OnLong has f called whenever a keeper is about to run a long job, or has more
-// keys to expire than fit a slice, so that the process can make room for it
-// beside the event loops. f must not block.
+// keys to expire than fit a slice, and by LongAhead, so that the process can make
+// room for it beside the event loops. f must not block.
 func (set *Set) OnLong(f func()) { set.onLong.Store(&f) }
 
-func (set *Set) longAhead() {
+// LongAhead says that something long is about to run beside the event loops, or goes
+// on. Any goroutine may call it, often.
+func (set *Set) LongAhead() {
 	if f := set.onLong.Load(); f != nil {
 		(*f)()
 	}

@@ -129,7 +129,7 @@ func (s *Shard) drain(left *rechecks, keeper bool) drainResult {
 		}
 		s.mailbox.pop()
 		if n.long {
-			s.set.longAhead()
+			s.set.LongAhead()
 		}
 		if n.txn == nil {
 			n.job.RunOn(s)
