@@ -1,6 +1,10 @@
 package keyspace
 
-import "hyperkv/shard/ds"
+import (
+	"unsafe"
+
+	"hyperkv/shard/ds"
+)
 
 // A scan cursor is a point in the order (place, tag): everything before it has
 // been visited.
@@ -56,6 +60,9 @@ func (d *DB) scan(x *index, cursor uint64, visit func(Entry)) (next uint64) {
 		tag = 0
 	}
 	home := s.home(tag)
+	if home+1 < s.buckets() {
+		d.approach(s, home+1)
+	}
 	d.visitHome(s, home, visit)
 
 	if home+1 < s.buckets() {
@@ -67,6 +74,19 @@ func (d *DB) scan(x *index, cursor uint64, visit func(Entry)) (next uint64) {
 	}
 	following := x.atPlace(place)
 	return place<<(cursorTagBits+depthBits) | uint64(following.depth())<<cursorTagBits
+}
+
+// approachBytes is how much of a record approach asks for: the head, the key, and
+// a short value.
+const approachBytes = 64
+
+// approach asks for the entries of a bucket that will be visited next, whose cache
+// misses overlap then with what is done until then.
+func (d *DB) approach(s segment, home int) {
+	k := s.bucket(home)
+	for i := range k.natives() {
+		ds.Prefetch(unsafe.Pointer(d.records.At(k.refs[i])), approachBytes)
+	}
 }
 
 // visitHome visits the entries that belong to a bucket, wherever they are.
