@@ -40,7 +40,7 @@ func fileBegin(native bool, history string, position int64, database int) []byte
 	aux("repl-stream-db", strconv.Itoa(database))
 	aux("repl-id", history)
 	aux("repl-offset", strconv.FormatInt(position, 10))
-	return w.Take()
+	return w.Take(nil)
 }
 
 const fileMagicBytes = len("REDIS0000")

@@ -40,7 +40,7 @@ func (s *logSource) Copy(ctx context.Context, t migrate.Target) error {
 				return err
 			}
 		}
-		_, err := snapshot.Take(ctx, e, snapshot.Options{}, &handOver{target: t, now: e.NowMillis()})
+		_, err := snapshot.Take(ctx, e, snapshot.Options{Reuse: true}, &handOver{target: t, now: e.NowMillis()})
 		return err
 	})
 }

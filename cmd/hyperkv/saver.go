@@ -288,7 +288,7 @@ func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error
 	}
 	var created int64
 	var held *replication.Standing
-	_, err = snapshot.Take(s.ctx, e, snapshot.Options{Native: true, AtCut: func(c *shard.Call) {
+	_, err = snapshot.Take(s.ctx, e, snapshot.Options{Native: true, Reuse: true, AtCut: func(c *shard.Call) {
 		created, dirty = e.NowMillis(), c.Dirty()
 		if now, ok := s.standing(); ok {
 			held = &now

@@ -44,6 +44,7 @@ func Write(ctx context.Context, e *engine.Engine, out io.Writer, o WriteOptions)
 	w := &writing{out: out, o: &o}
 	keys, err := snapshot.Take(ctx, e, snapshot.Options{
 		Compress: o.Compress,
+		Reuse:    true,
 		AtCut:    func(c *shard.Call) { w.look(e, c) },
 	}, w)
 	if err == nil {

@@ -31,7 +31,7 @@ func block(t *testing.T, index int) (text []byte, keys int) {
 		}
 		keys++
 	}
-	return w.Take(), keys
+	return w.Take(nil), keys
 }
 
 // A block has whole keys, as many as is said, that belong to its shard.
@@ -69,6 +69,6 @@ func FuzzCheckBlock(f *testing.F) {
 	w.Length(1)
 	w.Text([]byte("f"))
 	w.Text([]byte("v"))
-	f.Add(w.Take(), 1)
+	f.Add(w.Take(nil), 1)
 	f.Fuzz(func(t *testing.T, p []byte, keys int) { _ = CheckBlock(p, keys, 0, 1) })
 }

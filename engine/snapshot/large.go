@@ -102,7 +102,7 @@ func (t *taker) Continue(nanos int64) (more bool) {
 	}
 	t.large = t.large[1:]
 	if l.any {
-		t.add(Block{Bytes: l.w.Take(), Keys: 1})
+		t.add(Block{Bytes: l.w.Take([]byte{}), Keys: 1})
 	}
 	return false
 }

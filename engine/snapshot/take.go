@@ -39,6 +39,9 @@ type Options struct {
 	// between two slices of a shard; nil for one that gives way to clients.
 	Slice time.Duration
 	Pause func()
+	// Reuse says that the Sink is done with a block when its Write returns, so that the
+	// memory of it is used again.
+	Reuse bool
 	// Large is from how many elements on a collection is taken over several slices; 0 for
 	// the default.
 	Large int
@@ -53,6 +56,8 @@ const (
 	// blockBytes is how long a block becomes before it is handed on; a single key may
 	// make it longer.
 	blockBytes = 64 << 10
+	// spareMax bounds how many blocks' memory a shard keeps for the next ones.
+	spareMax = 4
 	// behindBytesMax bounds what a shard has taken and the Sink has not.
 	behindBytesMax = 256 << 20
 	// sliceDefault is how long one slice may hold a shard's turn.
@@ -73,7 +78,7 @@ func Take(ctx context.Context, e *engine.Engine, o Options, sink Sink) (keys uin
 	if o.Large == 0 {
 		o.Large = largeDefault
 	}
-	pace := &pace{calls: e.Calls}
+	pace := newPace(len(e.Shards.Shards), e.Calls)
 	e.Cutting.Lock()
 	defer e.Cutting.Unlock()
 	shards := e.Shards.Shards
@@ -125,7 +130,8 @@ type taker struct {
 	database int // that the writer is in, -1 at the beginning of a block
 	keys     int // in the writer
 	ready    []Block
-	behind   int // bytes of ready
+	spare    [][]byte // memory for blocks
+	behind   int      // bytes of ready
 	tooFar   bool
 	total    uint64   // keys; of run
 	large    []*large // that have been begun; the first is being written
@@ -181,7 +187,11 @@ func (t *taker) end() {
 	if t.keys == 0 {
 		return
 	}
-	b := Block{Bytes: t.w.Take(), Keys: t.keys}
+	var next []byte
+	if n := len(t.spare); n > 0 {
+		next, t.spare = t.spare[n-1], t.spare[:n-1]
+	}
+	b := Block{Bytes: t.w.Take(next), Keys: t.keys}
 	t.database, t.keys = -1, 0
 	t.add(b)
 }
@@ -197,20 +207,30 @@ func (t *taker) add(b Block) {
 	t.ready = append(t.ready, b)
 }
 
+// recycle takes back blocks that were stored.
+func (t *taker) recycle(blocks []Block) {
+	for i := range blocks {
+		if p := blocks[i].Bytes; t.o.Reuse && cap(p) <= rdb.RoomMax && len(t.spare) < spareMax {
+			t.spare = append(t.spare, p)
+		}
+		blocks[i] = Block{}
+	}
+}
+
 // run takes slice after slice, and stores what was taken in between.
 func (t *taker) run(ctx context.Context, p *pace, sink Sink) (err error) {
-	var spare []Block
+	var blocks []Block
 	for more := true; more; {
-		var blocks []Block
-		start, alone := p.begin()
+		start, turn := p.begin()
 		t.shard.Do(func() {
+			t.recycle(blocks)
 			if err != nil || ctx.Err() != nil {
 				t.shard.AbandonCut()
 			}
 			if more = t.shard.TakeSlice(int64(t.o.Slice)); !more {
 				t.end()
 			}
-			blocks, t.ready, t.behind = t.ready, spare[:0], 0
+			blocks, t.ready, t.behind = t.ready, blocks[:0], 0
 			if t.tooFar {
 				err = ErrTooFar
 			}
@@ -220,10 +240,8 @@ func (t *taker) run(ctx context.Context, p *pace, sink Sink) (err error) {
 				err = sink.Write(t.shard.Index, blocks[i])
 				t.total += uint64(blocks[i].Keys)
 			}
-			blocks[i] = Block{}
 		}
-		spare = blocks
-		p.end(start, alone)
+		p.end(start, turn)
 		if more && t.o.Pause != nil {
 			t.o.Pause()
 		}

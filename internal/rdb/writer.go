@@ -206,21 +206,26 @@ func (w *Writer) Payload() []byte {
 
 // Reset forgets what was written into memory, and keeps the room.
 func (w *Writer) Reset() {
-	if cap(w.buf) > takeRoomMax {
+	if cap(w.buf) > RoomMax {
 		w.buf = nil
 	}
 	w.buf, w.needed, w.named = w.buf[:0], versionOldest, false
 }
 
-// Take returns what was written since the last Take, in memory, and gives it away.
-func (w *Writer) Take() []byte {
+// Take returns what was written since the last Take, in memory, and gives it away. What
+// is written next goes into the room of next, or, if that is nil, into as much room as
+// was needed now.
+func (w *Writer) Take(next []byte) []byte {
 	taken := w.buf
-	w.buf = make([]byte, 0, min(cap(taken), takeRoomMax))
+	if next == nil {
+		next = make([]byte, 0, min(cap(taken), RoomMax))
+	}
+	w.buf = next[:0]
 	return taken
 }
 
-// takeRoomMax bounds the room that is made at once for what is written next.
-const takeRoomMax = 1 << 20
+// RoomMax bounds the room that is made or kept for what is written next.
+const RoomMax = 1 << 20
 
 // Undo forgets what was written since Len was n. Everything has to be in memory.
 func (w *Writer) Undo(n int64) { w.buf, w.named = w.buf[:n], false }
