@@ -218,17 +218,18 @@ func (d DB) Scan(s *Shard, cursor uint64, visit func(e keyspace.Entry)) uint64 {
 	})
 }
 
-// randomTries bounds how often Random passes over expired keys.
+// randomTries bounds how often Random passes over expired keys that have to stay.
 const randomTries = 100
 
-// Random returns some live key of the call's shards, each about equally likely;
-// the zero Entry when there is none (or, as in Redis, when nearly all have expired).
+// Random returns some live key of the call's shards, each about equally likely, and
+// removes the expired ones that it meets; the zero Entry when there is none (or, as in
+// Redis, when nearly all have expired and may not be removed).
 func (d DB) Random() keyspace.Entry {
-	total := d.Len()
-	if total == 0 {
-		return keyspace.Entry{}
-	}
-	for range randomTries {
+	for passed := 0; passed < randomTries; {
+		total := d.Len()
+		if total == 0 {
+			break
+		}
 		pick := int(d.call.Random() % uint64(total))
 		for _, s := range d.call.shards {
 			db := s.databases[d.Number]
@@ -243,7 +244,11 @@ func (d DB) Random() keyspace.Entry {
 			if at := e.Deadline(); at == 0 || at > d.call.Now {
 				return e
 			}
+			s.expireFound(d.call, d.Number, Hash(e.Key()), e)
 			break
+		}
+		if d.Len() == total {
+			passed++
 		}
 	}
 	return keyspace.Entry{}

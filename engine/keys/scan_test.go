@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hyperkv/internal/clock"
 	"hyperkv/internal/familykit"
 	"hyperkv/resp"
 	"hyperkv/shard"
@@ -186,6 +187,20 @@ func TestRandomKey(t *testing.T) {
 		if n := seen[strconv.Itoa(i)]; n < 50 {
 			t.Errorf("key %d was named %d times of 2000", i, n)
 		}
+	}
+}
+
+// RANDOMKEY removes the expired keys that it meets, and finds the one that lives.
+func TestRandomKeyRemovesExpired(t *testing.T) {
+	now := clock.NewManual(1_000_000)
+	c := handlers(t, familykit.Options{Shards: 3, Clock: now}).Client(t)
+	c.Must("SET", "alive", "x")
+	for i := range 1000 {
+		c.Must("SET", strconv.Itoa(i), "x", "PX", "1")
+	}
+	now.Advance(time.Second)
+	if got := c.Must("RANDOMKEY").Text(); got != "alive" {
+		t.Errorf("RANDOMKEY: %q", got)
 	}
 }
 
