@@ -331,9 +331,13 @@ func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error
 // removed is only room that is taken.
 func (s *saver) tidy(store *snapshots.Store, j *journal.Journal) {
 	kept, err := store.Keep(int(s.d.engine.Params.Int("snapshot_keep")))
-	if err == nil && j != nil && len(kept) > 0 {
-		if oldest := kept[len(kept)-1].Journal; oldest != nil {
-			err = j.DropBefore(journal.Position(*oldest))
+	if err == nil && len(kept) > 0 {
+		switch oldest := (*journal.Position)(kept[len(kept)-1].Journal); {
+		case oldest == nil:
+		case j != nil:
+			err = j.DropBefore(*oldest)
+		default:
+			err = journal.DropClosed(disk.OS{}, s.d.folder(journalFolder), *oldest)
 		}
 	}
 	if err != nil {

@@ -351,6 +351,18 @@ func TestSwitchTheLog(t *testing.T) {
 	if left := files(t, dir, "journal/0*"); len(left) > 3 {
 		t.Errorf("old generations are still there: %q", left)
 	}
+	off()
+	rewrite(t, c, 100, "h")
+	for range 2 { // as many as are kept
+		expect(t, c, "OK", "SAVE")
+	}
+	if left := files(t, dir, "journal/0*"); len(left) > 0 {
+		t.Errorf("the log that is off is still there: %q", left)
+	}
+	restart("h", "--disable-aof")
+	restart("h")
+	rewrite(t, c, 100, "i")
+	restart("i")
 }
 
 // Clients of any kind go on while snapshots are taken, and what they have written is

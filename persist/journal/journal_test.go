@@ -253,6 +253,54 @@ func check(t *testing.T, where string, history []unit, w *world) (there []unit) 
 	return there
 }
 
+// What a journal that is closed has recorded is dropped behind a snapshot, whatever loss of
+// power comes between, and what is recorded later has its place behind that snapshot.
+func TestDropClosed(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 1))
+	for range 200 {
+		d := frail.New()
+		shards := 1 + r.IntN(3)
+		j, _, _ := open(t, d, shards)
+		units := commitUnits(t, j, shards, 0, 5)
+		before := j.Position()
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := DropClosed(d, "journal", before); err != nil {
+			t.Fatal(err)
+		}
+		j, _, w := open(t, d, shards)
+		check(t, "after nothing was dropped", units, w)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		behind, err := After(d, "journal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := DropClosed(d, "journal", *behind); err != nil {
+			t.Fatal(err)
+		}
+		d.Crash(r)
+		if again, err := After(d, "journal"); err != nil || again == nil || again.Generation != behind.Generation || again.Next != nil {
+			t.Fatalf("behind it is %+v, %v, want %+v", again, err, behind)
+		}
+		if err := DropClosed(d, "journal", *behind); err != nil { // whatever has come back
+			t.Fatal(err)
+		}
+		if names, err := d.List("journal"); err != nil || len(names) != 1 {
+			t.Fatalf("left is %q, %v", names, err)
+		}
+		none := &snapshot{at: *behind, seen: map[int][]uint64{}}
+		j, _, _ = openBehind(t, d, shards, none)
+		units = commitUnits(t, j, shards, 5, 10)
+		j.halt()
+		d.Crash(r)
+		_, _, w = openBehind(t, d, shards, none)
+		check(t, "what was recorded later", units, w)
+	}
+}
+
 // While the disk is full nothing is promised; when there is room again, all of it is there.
 func TestFullDisk(t *testing.T) {
 	d := frail.New()

@@ -17,6 +17,8 @@ type meta struct {
 	Version     int          `json:"version"`
 	Identity    string       `json:"identity"` // 16 hexadecimal digits
 	Generations []generation `json:"generations"`
+	// Next is the number of the next generation, while there is none.
+	Next int `json:"next,omitempty"`
 }
 
 // generation is one folder of logs.
@@ -41,6 +43,39 @@ func (g generation) folder() string { return fmt.Sprintf("%06d", g.Number) }
 
 // last is the generation in use.
 func (m *meta) last() generation { return m.Generations[len(m.Generations)-1] }
+
+// next is the number of the next generation.
+func (m *meta) next() int {
+	if len(m.Generations) == 0 {
+		return max(m.Next, 1)
+	}
+	return m.last().Number + 1
+}
+
+// first is the number of the first generation.
+func (m *meta) first() int {
+	if len(m.Generations) == 0 {
+		return m.next()
+	}
+	return m.Generations[0].Number
+}
+
+// without is what is left without the generations before one; m itself if there are none.
+func (m *meta) without(before int) *meta {
+	n := 0
+	for n < len(m.Generations) && m.Generations[n].Number < before {
+		n++
+	}
+	if n == 0 {
+		return m
+	}
+	left := *m
+	left.Generations = m.Generations[n:]
+	if len(left.Generations) == 0 {
+		left.Next = m.next()
+	}
+	return &left
+}
 
 func (m *meta) identity() (id uint64, err error) {
 	if _, err := fmt.Sscanf(m.Identity, "%016x", &id); err != nil {

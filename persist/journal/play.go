@@ -149,15 +149,12 @@ func (j *Journal) begin(m *meta, continues bool) error {
 
 // create creates the logs of the next generation.
 func (j *Journal) create(m *meta) (generation, error) {
-	g := generation{Number: 1, Shards: j.o.Shards}
-	if n := len(m.Generations); n > 0 {
-		g.Number = m.Generations[n-1].Number + 1
-	}
+	g := generation{Number: m.next(), Shards: j.o.Shards}
 	if j.o.From != nil {
 		g.Number = max(g.Number, j.o.From.Generation+1)
 	}
 	// What an unfinished beginning has left is nobody's.
-	if err := removeGeneration(j.o, g); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFolder(j.o.Disk, j.folder(g)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return g, err
 	}
 	j.logs = make([]*shardLog, g.Shards)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 
 	"hyperkv/persist/disk"
 	"hyperkv/persist/wal"
@@ -59,23 +60,11 @@ func (j *Journal) Synced() bool {
 func (j *Journal) DropBefore(p Position) error {
 	j.dropping.Lock()
 	defer j.dropping.Unlock()
-	m := *j.meta.Load()
-	keep := 0
-	for keep < len(m.Generations)-1 && m.Generations[keep].Number < p.Generation {
-		keep++
-	}
-	if keep > 0 {
-		gone := m.Generations[:keep]
-		m.Generations = m.Generations[keep:]
-		if err := m.write(j.o.Disk, j.o.Dir); err != nil {
-			return err
-		}
-		j.meta.Store(&m)
-		for _, g := range gone {
-			if err := removeGeneration(j.o, g); err != nil {
-				return err
-			}
-		}
+	m := j.meta.Load()
+	m, err := m.dropBefore(j.o.Disk, j.o.Dir, min(p.Generation, m.last().Number))
+	j.meta.Store(m)
+	if err != nil {
+		return err
 	}
 	if m.last().Number != p.Generation {
 		return nil
@@ -88,21 +77,62 @@ func (j *Journal) DropBefore(p Position) error {
 	return nil
 }
 
-// removeGeneration removes the folder of a generation.
-func removeGeneration(o Options, g generation) error {
-	dir := (&Journal{o: o}).folder(g)
-	names, err := o.Disk.List(dir)
+// DropClosed is DropBefore for a journal that nobody has open. What is to be added to it
+// later begins at the position, even if nothing is left.
+func DropClosed(d disk.Disk, dir string, p Position) error {
+	there, err := After(d, dir)
+	if err != nil || there == nil || there.Identity != p.Identity {
+		return err
+	}
+	m, err := readMeta(d, dir)
+	if err != nil {
+		return err
+	}
+	_, err = m.dropBefore(d, dir, p.Generation)
+	return err
+}
+
+// dropBefore deletes the generations before one, and returns what is on the disk then.
+func (m *meta) dropBefore(d disk.Disk, dir string, number int) (*meta, error) {
+	left := m.without(number)
+	if left != m {
+		if err := left.write(d, dir); err != nil {
+			return m, err
+		}
+	}
+	return left, left.removeOld(d, dir)
+}
+
+// removeOld removes the folders of generations before the first one, also those that a
+// crash has kept from being removed before.
+func (m *meta) removeOld(d disk.Disk, dir string) error {
+	names, err := d.List(dir)
 	if err != nil {
 		return fmt.Errorf("drop a generation of the journal: %w", err)
 	}
 	var errs []error
 	for _, name := range names {
-		errs = append(errs, o.Disk.Remove(filepath.Join(dir, name)))
+		if n, err := strconv.Atoi(name); err == nil && n < m.first() && name == (generation{Number: n}).folder() {
+			errs = append(errs, removeFolder(d, filepath.Join(dir, name)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeFolder removes the folder of a generation.
+func removeFolder(d disk.Disk, dir string) error {
+	names, err := d.List(dir)
+	if err != nil {
+		return fmt.Errorf("drop a generation of the journal: %w", err)
+	}
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, d.Remove(filepath.Join(dir, name)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("drop a generation of the journal: %w", err)
 	}
-	return o.Disk.RemoveDir(dir)
+	return d.RemoveDir(dir)
 }
 
 // After is the position behind everything that there is of a journal which is not
@@ -117,10 +147,10 @@ func After(d disk.Disk, dir string) (*Position, error) {
 	}
 	_ = f.Close()
 	m, err := readMeta(d, dir)
-	if err != nil || len(m.Generations) == 0 {
+	if err != nil || len(m.Generations) == 0 && m.Next == 0 {
 		return nil, err
 	}
-	return &Position{Identity: m.Identity, Generation: m.last().Number + 1}, nil
+	return &Position{Identity: m.Identity, Generation: m.next()}, nil
 }
 
 // A MissingError says that what has to be played is not there.
