@@ -18,7 +18,8 @@ type Host interface {
 	// happens, as pieces of the body of an RDB file, from several goroutines. native: the
 	// reader is a HyperKV.
 	Snapshot(ctx context.Context, native bool, atCut func(), write func(piece []byte) error) error
-	// Load replaces the dataset by that of an RDB file of so many bytes.
+	// Load replaces the dataset by that of an RDB file of so many bytes, and returns when that
+	// is where it is kept. The Feed is not told.
 	Load(ctx context.Context, file io.Reader, bytes int64) error
 	// Apply does what the primary did. settled is called when it is done, before anything
 	// else can happen to the same keys. It belongs to one goroutine. An error says that

@@ -37,8 +37,11 @@ type durability struct {
 	recording *journal.Journal // guarded by the turns of all shards
 	sinks     *effectSinks
 	loops     atomic.Pointer[[]*loop] // those that may wait for the journal
-	claim     claim
-	read      atomic.Int64 // bytes that were recovered
+	// unkept says that there is to be a log and is none, because it does not go with the
+	// dataset: nothing may be promised.
+	unkept atomic.Bool
+	claim  claim
+	read   atomic.Int64 // bytes that were recovered
 	// exit ends the process at once: see failed.
 	exit func(code int)
 
@@ -157,6 +160,9 @@ func (d *durability) record(c *shard.Call, j *journal.Journal) {
 func (d *durability) Commit(wait bool) netio.Ticket {
 	j := d.journal.Load()
 	if j == nil {
+		if d.unkept.Load() {
+			return netio.Never
+		}
 		return netio.Now
 	}
 	t, err := j.Commit(wait)
@@ -238,6 +244,9 @@ func (d *durability) refusal() resp.Error {
 		}
 	}
 	e := d.engine
+	if err := d.saver.state().LastError; err != nil && d.unkept.Load() {
+		return engine.LogFails(err)
+	}
 	if e.SavesAtEnd() && e.Params.Bool("stop-writes-on-bgsave-error") && d.saver.state().LastError != nil {
 		return resp.ErrMisconf
 	}

@@ -1,84 +1,41 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
-	"strconv"
 
-	"hyperkv/engine"
+	"hyperkv/engine/interchange"
 	"hyperkv/internal/rdb"
+	"hyperkv/shard"
 )
 
-// loadStream replaces the dataset by that of an RDB file. It is done as a primary would
-// do it, key by key, so that it is recorded like everything else.
-func loadStream(ctx context.Context, r *replicating, file io.Reader) error {
-	e, a := r.engine, r.applier
-	if err := a.Apply([]engine.Change{{Args: [][]byte{[]byte("FLUSHALL")}}}, func() {}); err != nil {
+// replaceDataset replaces the dataset by that of an RDB file. Nothing of it is recorded:
+// who is to know of it gets the whole dataset.
+func (r *replicating) replaceDataset(ctx context.Context, file io.Reader) error {
+	r.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { c.FlushAll(false) })
+	f, err := rdb.OpenFile(&measured{file, r.engine.Loaded, 0})
+	if err != nil {
 		return err
 	}
-	head := make([]byte, len("REDIS0000"))
-	if _, err := io.ReadFull(file, head); err != nil {
-		return err
-	}
-	if version, err := strconv.Atoi(string(head[5:])); err != nil || !bytes.HasPrefix(head, []byte("REDIS")) || version < 1 {
-		return fmt.Errorf("the file begins with %q", head)
-	}
-	body := rdb.Body{Reader: rdb.NewReader(file)}
-	body.Function = func([]byte) error {
+	f.Native = true // the primary may be a HyperKV
+	f.Function = func([]byte) error {
 		r.log.Warn("a library of functions is left out")
 		return nil
 	}
-	var payload []byte
-	loaded := 0
-	for {
-		key, err := body.Next()
-		if err != nil {
-			return err
-		}
-		if key == nil {
-			break
-		}
-		raw, err := body.Raw()
-		if err == nil {
-			err = rdb.RawPayload(key.Type, raw).Visit(rdb.Nothing{})
-		}
-		if errors.Is(err, rdb.ErrEmpty) {
-			continue // some old servers have written those
-		}
-		if err != nil {
-			return fmt.Errorf("the key %.64q: %w", key.Name, err)
-		}
-		payload = append(append(payload[:0], byte(key.Type)), raw...)
-		payload = binary.LittleEndian.AppendUint16(payload, rdb.Version)
-		payload = binary.LittleEndian.AppendUint64(payload, rdb.Checksum(0, payload))
-		args := [][]byte{wordRestore, key.Name, strconv.AppendInt(nil, key.Deadline, 10), payload, wordReplace, wordAbsTTL}
-		if key.Idle > 0 {
-			args = append(args, wordIdleTime, strconv.AppendInt(nil, key.Idle, 10))
-		}
-		if err := a.Apply([]engine.Change{{Database: key.Database, Args: args}}, func() {}); err != nil {
-			return fmt.Errorf("the key %.64q: %w", key.Name, err)
-		}
-		if loaded++; loaded%lookAfter == 0 {
-			e.Loaded(body.Offset())
-			host{r}.Commit()
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
-	}
-	return ctx.Err()
+	_, err = interchange.Load(ctx, r.engine, f, interchange.LoadOptions{KeepExpired: true, Replace: true})
+	return err
 }
 
-// lookAfter is after how many keys it is looked at how things are.
-const lookAfter = 128
+// measured tells how much was read.
+type measured struct {
+	io.Reader
+	tell func(bytes int64)
+	read int64
+}
 
-var (
-	wordRestore  = []byte("RESTORE")
-	wordReplace  = []byte("REPLACE")
-	wordAbsTTL   = []byte("ABSTTL")
-	wordIdleTime = []byte("IDLETIME")
-)
+func (m *measured) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	m.read += int64(n)
+	m.tell(m.read)
+	return n, err
+}

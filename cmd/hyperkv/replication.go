@@ -147,10 +147,10 @@ func (h host) Snapshot(ctx context.Context, native bool, atCut func(), write fun
 
 // Load implements replication.Host.
 func (h host) Load(ctx context.Context, file io.Reader, bytes int64) error {
-	e := h.r.engine
-	e.BeginLoading(bytes)
-	defer e.EndLoading()
-	return loadStream(ctx, h.r, file)
+	r := h.r
+	r.engine.BeginLoading(bytes)
+	defer r.engine.EndLoading()
+	return r.durability.saver.replace(ctx, func() error { return r.replaceDataset(ctx, file) })
 }
 
 // Apply implements replication.Host.

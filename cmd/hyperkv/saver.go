@@ -39,6 +39,8 @@ type saver struct {
 	now     engine.SnapshotState
 	queue   []wanted
 	logWish *bool // the log is to be switched so
+	foreign *foreign
+	logDue  bool  // the log could not be switched on, and is to be
 	logSize int64 // of the log, when the last snapshot was complete
 	tried   time.Time
 
@@ -46,6 +48,12 @@ type saver struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	stopped chan struct{}
+}
+
+// foreign is a dataset that is to take the place of the one there is.
+type foreign struct {
+	load func() error
+	over chan error
 }
 
 // wanted is a snapshot that somebody has asked for.
@@ -117,6 +125,54 @@ func (s *saver) switchLog(on bool) {
 	s.kick()
 }
 
+// replace calls load, which puts another dataset in the place of the one there is and has
+// nothing of that recorded. When it returns, what is on disk is the new dataset; whoever is
+// killed before has the old one, as a whole. After an error of load it may be a part of the
+// new one. Clients do nothing meanwhile. One at a time may call it; ctx ends the wait for
+// what the saver does at the time.
+func (s *saver) replace(ctx context.Context, load func() error) error {
+	f := &foreign{load, make(chan error, 1)}
+	s.mu.Lock()
+	s.foreign = f
+	s.kick()
+	s.mu.Unlock()
+	select {
+	case err := <-f.over:
+		return err
+	case <-s.stopped:
+		return errStopping
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	waiting := s.foreign == f
+	if waiting {
+		s.foreign = nil
+	}
+	s.mu.Unlock()
+	if waiting {
+		return ctx.Err()
+	}
+	return <-f.over
+}
+
+var errStopping = fmt.Errorf("the server is stopping: %w", context.Canceled)
+
+// exchange is replace, on the saver's goroutine.
+func (s *saver) exchange(load func() error) error {
+	d := s.d
+	if j := d.journal.Load(); j != nil {
+		s.kept.Store(nil)
+		d.dropLog(j)
+	}
+	err := load()
+	if d.engine.Params.Bool("appendonly") {
+		failed := s.setLog(true)
+		d.unkept.Store(failed != nil)
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
 func (s *saver) kick() {
 	select {
 	case s.wake <- struct{}{}:
@@ -152,8 +208,14 @@ func (s *saver) next() bool {
 	s.mu.Lock()
 	wish := s.logWish
 	s.logWish = nil
+	if s.logDue && wish == nil && time.Since(s.tried) >= retryAfter {
+		on := true
+		wish = &on
+	}
+	other := s.foreign
+	s.foreign = nil
 	var r wanted
-	asked := wish == nil && len(s.queue) > 0
+	asked := wish == nil && other == nil && len(s.queue) > 0
 	if asked {
 		r = s.queue[0]
 		s.queue = s.queue[1:]
@@ -164,13 +226,18 @@ func (s *saver) next() bool {
 		}
 	}
 	s.mu.Unlock()
-	switch {
-	case wish != nil:
-		s.setLog(*wish)
-	case asked:
+	if wish != nil {
+		if err := s.setLog(*wish); err != nil {
+			s.d.log.Error("the log could not be switched on", "err", err)
+		}
+	}
+	if other != nil {
+		other.over <- s.exchange(other.load)
+	}
+	if asked {
 		r.over <- s.take(r.why, false)
 	}
-	return wish != nil || asked
+	return wish != nil || other != nil || asked
 }
 
 // retryAfter is how long the schedule waits after a snapshot that failed: Redis' five
@@ -361,24 +428,29 @@ func (s *saver) open() (*snapshots.Store, error) {
 	return store, nil
 }
 
-// setLog switches the log.
-func (s *saver) setLog(on bool) {
+// setLog switches the log. One that cannot be switched on is tried again later.
+func (s *saver) setLog(on bool) (err error) {
 	d := s.d
 	switch there := d.journal.Load() != nil; {
 	case on && !there:
 		s.mu.Lock()
 		s.now.Running, s.now.Reason, s.now.Began = true, engine.SnapshotRewrite, time.Now()
 		s.mu.Unlock()
-		if err := s.take(engine.SnapshotRewrite, true); err != nil {
-			d.log.Error("the log could not be switched on", "err", err)
-			return
+		if err = s.take(engine.SnapshotRewrite, true); err == nil {
+			s.kept.Store(d.journal.Load())
 		}
-		s.kept.Store(d.journal.Load())
 	case !on && there:
 		s.kept.Store(nil)
 		d.dropLog(d.journal.Load())
 		d.log.Info("the log was switched off")
 	}
+	s.mu.Lock()
+	s.logDue = err != nil
+	s.mu.Unlock()
+	if err == nil {
+		d.unkept.Store(false)
+	}
+	return err
 }
 
 // dropLog ends a journal while the engine goes on without.
@@ -424,7 +496,7 @@ func (s *saver) end() error {
 	<-s.stopped
 	s.mu.Lock()
 	for _, r := range s.queue {
-		r.over <- fmt.Errorf("the server is stopping: %w", context.Canceled)
+		r.over <- errStopping
 	}
 	s.queue = nil
 	wanted := !s.d.engine.SaveDecided.Load() && s.d.engine.SavesAtEnd() && s.d.engine.Stats().Dirty != s.now.Dirty

@@ -38,6 +38,8 @@ type File struct {
 	// Version is that of the header, and Valkey says that it counts those of Valkey.
 	Version int
 	Valkey  bool
+	// Native reads also what only HyperKV writes.
+	Native bool
 
 	closed bool // the checksum was read
 }
@@ -80,7 +82,7 @@ func (f *File) Next() (*Key, error) {
 	if err != nil {
 		return nil, f.where(err)
 	}
-	if k != nil && k.Type == TypeSetMetadata {
+	if k != nil && k.Type == TypeSetMetadata && !f.Native {
 		return nil, unsupported("the key %.64q has a value of the unknown type %d", k.Name, k.Type)
 	}
 	return k, nil
