@@ -2,7 +2,8 @@
 //
 //	Source                               Target
 //	  RDB    an RDB file                   Server   RESTORE to a server, pipelined
-//	  Sync   a running server, by SYNC     RDBFile  an RDB file
+//	  Sync   a running server, by SYNC     Spread   the same over several connections
+//	                                       RDBFile  an RDB file
 //	                                       RESP     the commands that make the data
 //	                                       JSON     a line for each key
 //

@@ -78,7 +78,7 @@ func TestJSONForms(t *testing.T) {
 		[]rdb.StreamPending{{ID: rdb.StreamID{Ms: 5, Seq: 1}, Consumer: 1, Delivered: 150, Count: 3}, {ID: rdb.StreamID{Ms: 5, Seq: 2}, Consumer: 0, Delivered: 160, Count: 1}})
 	s.Group(rdb.StreamGroup{Name: []byte("b"), Read: -1}, []rdb.StreamConsumer{{Name: []byte("x"), Seen: 100, Active: 90}}, nil)
 	s.Group(rdb.StreamGroup{Name: []byte("c"), Read: 0}, nil, nil)
-	b := w.Take()
+	b := w.Take(nil)
 	f(rdb.Type(b[0]), string(b[1:]), "stream", `{"entries":[["5-1",["f","v","g",{"base64":"/w=="}]],["5-2",["f","w"]]],`+
 		`"last_id":"5-2","max_deleted_id":"0-0","entries_added":2,"groups":[`+
 		`{"name":"a","last_id":"5-1","entries_read":1,"consumers":[{"name":"x","seen_at":100},{"name":"y","seen_at":200,"active_at":150}],"pending":[["5-1",1,150,3],["5-2",0,160,1]]},`+

@@ -75,6 +75,10 @@ so that it needs memory for the keys that they concern.`,
 	return cmd
 }
 
+// importConnections is over how many connections keys go to the server, if it has cores for
+// as many.
+const importConnections = 4
+
 // interrupted says of an error that somebody wanted it.
 func interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
@@ -101,7 +105,7 @@ func (f *importFlags) run(ctx context.Context, cmd *cobra.Command, paths []strin
 	if f.to == "" {
 		return errors.New("--to HOST:PORT is missing: where should the data go?")
 	}
-	server, err := migrate.NewServer(ctx, f.address(f.to), migrate.ServerOptions{Replace: f.replace, Flush: f.flush})
+	server, err := migrate.NewSpread(ctx, f.address(f.to), migrate.ServerOptions{Replace: f.replace, Flush: f.flush}, importConnections)
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,7 @@ func (f *importFlags) run(ctx context.Context, cmd *cobra.Command, paths []strin
 	if err := target.End(); err != nil {
 		return err
 	}
-	if n := server.LibrariesLeft; n > 0 {
+	if n := server.LibrariesLeft(); n > 0 {
 		r.note("%d libraries of functions were left out: %s has no functions", n, f.to)
 	}
 	done = true

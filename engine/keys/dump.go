@@ -2,6 +2,7 @@ package keys
 
 import (
 	"errors"
+	"sync"
 
 	"hyperkv/engine"
 	"hyperkv/engine/values"
@@ -115,6 +116,21 @@ var (
 	wordAbsTTL  = []byte("ABSTTL")
 )
 
+// A restorer is what RESTORE works with, which is more than a small value is worth making
+// anew.
+type restorer struct {
+	check *rdb.Checker
+	build values.Builder
+}
+
+var restorers = sync.Pool{New: func() any { return &restorer{check: rdb.NewChecker()} }}
+
+// done gives it back.
+func (r *restorer) done() {
+	r.build = values.Builder{}
+	restorers.Put(r)
+}
+
 // RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]
 // RESTORE-ASKING key ttl serialized-value [...]
 //
@@ -141,8 +157,10 @@ func restore(c *shard.Call) error {
 	if errors.Is(err, rdb.ErrChecksum) {
 		return resp.ErrBadDumpPayload
 	}
+	r := restorers.Get().(*restorer)
+	defer r.done()
 	if err == nil {
-		err = payload.Check()
+		err = r.check.Check(payload)
 	}
 	if err != nil {
 		return errDataFormat
@@ -150,9 +168,10 @@ func restore(c *shard.Call) error {
 	if deadline != 0 && !options.absolute {
 		deadline += c.Clock
 	}
-	b := values.Builder{Call: c, Key: key, Deadline: deadline, OldStream: payload.Type == rdb.TypeStream}
+	b := &r.build
+	*b = values.Builder{Call: c, Key: key, Deadline: deadline, OldStream: payload.Type == rdb.TypeStream}
 	if deadline == 0 || deadline > c.Now {
-		err := payload.Visit(&b)
+		err := r.check.Visit(payload, b)
 		invariant.Assert(err == nil, "a payload that was checked is refused")
 		b.End()
 	}

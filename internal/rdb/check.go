@@ -5,10 +5,6 @@ import (
 	"slices"
 )
 
-// Check reads the value without keeping anything and says what is wrong with it,
-// duplicates included. What it lets pass can be visited without an error.
-func (p Payload) Check() error { return NewChecker().Check(p) }
-
 // A Checker checks payloads, one after the other. It belongs to one goroutine.
 type Checker struct {
 	r *Reader
@@ -21,7 +17,8 @@ func NewChecker() *Checker { return &Checker{NewBytesReader(nil), checker{seed: 
 // hashesKept bounds how many hashes a Checker keeps room for.
 const hashesKept = 1 << 16
 
-// Check is Payload.Check.
+// Check reads the value without keeping anything and says what is wrong with it,
+// duplicates included. What it lets pass can be visited without an error.
 func (k *Checker) Check(p Payload) error {
 	c := &k.c
 	c.suspects, c.texts = nil, nil
@@ -39,9 +36,12 @@ func (k *Checker) Check(p Payload) error {
 	return k.visit(p)
 }
 
-func (k *Checker) visit(p Payload) error {
+func (k *Checker) visit(p Payload) error { return k.Visit(p, &k.c) }
+
+// Visit is Payload.Visit.
+func (k *Checker) Visit(p Payload, v Visitor) error {
 	k.r.Reset(p.body)
-	err := k.r.Value(p.Type, &k.c)
+	err := k.r.Value(p.Type, v)
 	k.r.Reset(nil)
 	return err
 }

@@ -15,7 +15,7 @@
 // do not bear out, so that it neither panics nor allocates more than a fixed
 // multiple of what it was given, and what a Visitor is shown fits together:
 // integers are in range, scores are numbers, IDs ascend, every pending entry has a
-// consumer. Only duplicates are up to the Visitor; Payload.Check looks for them.
+// consumer. Only duplicates are up to the Visitor; Checker looks for them.
 //
 // A Writer takes the oldest form that has room for all of a value, because a
 // server refuses payloads and files of versions that it does not know. Whoever only

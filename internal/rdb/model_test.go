@@ -122,7 +122,7 @@ func read(payload []byte) (model, error) {
 func check(payload []byte) error {
 	p, err := OpenPayload(payload)
 	if err == nil {
-		err = p.Check()
+		err = NewChecker().Check(p)
 	}
 	return err
 }
