@@ -77,6 +77,7 @@ type Call struct {
 	blocked bool
 
 	changes int // how many mutations this command made so far
+	counted int // how many of them the statistics need not count any more
 	effects effectBuffer
 }
 
@@ -114,7 +115,7 @@ func (c *Call) EndClient() { c.Reply, c.Client = nil, nil }
 func (c *Call) Begin(database int, args [][]byte) {
 	c.Args = args
 	c.DB = DB{call: c, Number: database}
-	c.changes = 0
+	c.changes, c.counted = 0, 0
 	c.FirstKey, c.Part = 0, false
 	c.wait, c.blocked = nil, false
 	c.Keys, c.nextKey = nil, 0
@@ -180,6 +181,7 @@ func (c *Call) Execute(h Handler, start int64) (end int64) {
 		c.Reply.Buf = c.Reply.Buf[:mark]
 		c.blocked = true
 		if c.effects.spoken {
+			c.countRest()
 			c.settleEffects()
 		}
 		return clock.Monotonic()
@@ -193,6 +195,7 @@ func (c *Call) Execute(h Handler, start int64) (end int64) {
 		}
 		c.dropEffects()
 	} else if c.changes > 0 || c.effects.spoken {
+		c.countRest()
 		c.settleEffects()
 	}
 	end = clock.Monotonic()

@@ -136,10 +136,11 @@ func (d DB) Resize(key []byte, e keyspace.Entry, n int) []byte {
 }
 
 // MakeRaw gives the string e of key the encoding that it would have after being
-// written into. Watchers are not told, because it reads as before.
+// written into. Watchers are not told, because it reads as before, and it does not count.
 func (d DB) MakeRaw(key []byte, e keyspace.Entry) {
 	if e.Encoding() != object.Raw {
 		d.mutate(mutation{op: opResize, key: key, entry: e, size: e.StringLen(), unseen: true})
+		d.call.counted++
 	}
 }
 

@@ -57,7 +57,7 @@ func (d DB) mutateInto(m *mutation) keyspace.Entry {
 // expiry, replay. What must happen with every change happens here: a snapshot takes the
 // key as it was, the size is accounted (by the database itself), deadlines are
 // ordered and the keeper's timer set, watchers are told, keys that somebody waits
-// for are noted, and the change is counted. Eviction, client tracking and CRDT
+// for are noted, and the size is to be published. Eviction, client tracking and CRDT
 // bookkeeping belong here as well. Owned by the turn.
 func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e keyspace.Entry) {
 	if invariant.Enabled {
@@ -109,11 +109,7 @@ func (s *Shard) apply(database int, hash uint64, m *mutation, access uint32) (e 
 	if m.deadline != 0 {
 		s.expiry.arm(s, m.deadline)
 	}
-	if m.unseen {
-		s.stats.touch(database)
-	} else {
-		s.stats.changed(database)
-	}
+	s.stats.touch(database)
 	return e
 }
 

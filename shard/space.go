@@ -29,6 +29,7 @@ func (s *Shard) flush(c *Call, database int, async bool) {
 		return
 	}
 	c.changes += db.Len()
+	c.counted += db.Len()
 	s.stats.dirty += uint64(db.Len())
 	s.stats.touch(database)
 	s.databases[database] = nil
@@ -45,6 +46,7 @@ func (s *Shard) flush(c *Call, database int, async bool) {
 // SwapDB exchanges two databases on the call's shards.
 func (c *Call) SwapDB(a, b int) {
 	c.changes++
+	c.CountChanges(1)
 	if a == b {
 		return
 	}
@@ -63,7 +65,6 @@ func (s *Shard) swap(c *Call, a, b int) {
 		s.waiting.noteAll(b)
 	}
 	s.databases[a], s.databases[b] = s.databases[b], s.databases[a]
-	s.stats.dirty++
 	s.stats.touch(a)
 	s.stats.touch(b)
 }

@@ -179,7 +179,7 @@ type stats struct {
 	// expiredMembers counts members of collections.
 	expiredMembers uint64
 	lazyFreed      uint64 // large collections that were freed after their keys
-	dirty          uint64
+	dirty          uint64 // changes by commands, see Call.CountChanges
 	lag            [LagBuckets]uint64
 	lagSumMillis   uint64
 	errorsChanged  bool
@@ -229,11 +229,6 @@ func ErrorPrefix(err error) string {
 		return "ERR"
 	}
 	return prefix
-}
-
-func (st *stats) changed(database int) {
-	st.dirty++
-	st.touch(database)
 }
 
 func (st *stats) touch(database int) { st.touched |= 1 << min(database, databasesTracked) }
@@ -410,6 +405,28 @@ func (set *Set) Bytes() (n int64) {
 // CommandCounter is what the shard has counted per command; only Read and Calls
 // may be used by others than the holder of the turn.
 func (s *Shard) CommandCounter() *CommandCounter { return s.stats.commands }
+
+// CountChanges says that what the command has changed since it began, or since the last
+// such call, counts as n changes, and not as one for each mutation. Commands call it of
+// which Redis counts the elements, or two keys as one, and so does whoever changes keys
+// without a command. It is only about the number in INFO that the points of `save` go by.
+func (c *Call) CountChanges(n int) {
+	c.counted = c.changes
+	s := c.shards[0]
+	s.stats.dirty += uint64(n)
+	s.stats.touch(c.DB.Number)
+}
+
+// countRest counts the changes that CountChanges has not counted. Both do so on one shard
+// of several, and only ever add: the sum over shards, as others see it, never goes down.
+func (c *Call) countRest() {
+	s := c.only
+	if s == nil {
+		s = c.shards[0]
+		s.stats.touch(c.DB.Number)
+	}
+	s.stats.dirty += uint64(c.changes - c.counted)
+}
 
 // Dirty is how many changes the call's shards have counted so far.
 func (c *Call) Dirty() (n uint64) {

@@ -173,3 +173,63 @@ func TestStatsArePublished(t *testing.T) {
 		t.Errorf("after the reset: %+v", st)
 	}
 }
+
+// A mutation counts as one change unless the command says what its mutations count as;
+// that is published with whatever else its shards have counted.
+func TestCountChanges(t *testing.T) {
+	for _, shards := range []int{1, 3} {
+		s := newTester(t, shards, false, Hooks{})
+		set := func(c *Call, keys ...string) {
+			for _, key := range keys {
+				c.DB.Set([]byte(key), []byte("v"), 0)
+			}
+		}
+		for _, test := range []struct {
+			name string
+			want uint64
+			run  func(c *Call)
+		}{
+			{"mutations", 4, func(c *Call) { set(c, "a", "b", "c", "d") }},
+			{"two as one", 1, func(c *Call) { set(c, "a", "b"); c.CountChanges(1) }},
+			{"one as many", 9, func(c *Call) { set(c, "a"); c.CountChanges(9) }},
+			{"as none", 0, func(c *Call) { set(c, "a", "b"); c.CountChanges(0) }},
+			{"several times", 7, func(c *Call) {
+				set(c, "a")
+				c.CountChanges(2)
+				set(c, "b", "c")
+				c.CountChanges(5)
+			}},
+			{"the rest as ever", 4, func(c *Call) { set(c, "a", "b"); c.CountChanges(1); set(c, "c", "d", "e") }},
+			{"unseen", 1, func(c *Call) { c.DB.MakeRaw([]byte("a"), c.DB.Peek([]byte("a"))); set(c, "b") }},
+			{"no mutation", 3, func(c *Call) {
+				if c.CountChanges(3); c.Changed() {
+					t.Error("what was counted is taken for a change")
+				}
+			}},
+			{"emptied", 5, func(c *Call) { c.FlushAll(false) }},
+			{"exchanged", 1, func(c *Call) { c.SwapDB(0, 1) }},
+			{"exchanged with itself", 1, func(c *Call) { c.SwapDB(0, 0) }},
+		} {
+			before := s.stats().Dirty
+			s.run(0, func(c *Call) error { test.run(c); return c.Reply.OK() })
+			if n := s.stats().Dirty - before; n != test.want {
+				t.Errorf("%d shards, %s: %d changes, want %d", shards, test.name, n, test.want)
+			}
+		}
+	}
+}
+
+// What expires is no change that a command has made.
+func TestExpiryIsNotCounted(t *testing.T) {
+	s := newTester(t, 1, false, Hooks{})
+	s.set(0, "k", "v", start+10)
+	s.set(0, "l", "v", start+10)
+	s.clock.Set(start + 10)
+	if s.has(0, "k") {
+		t.Fatal("the key has not expired")
+	}
+	s.set(0, "l", "w", 0)
+	if st := s.stats(); st.Expired != 1 || st.Dirty != 3 {
+		t.Errorf("%d expired, %d changes", st.Expired, st.Dirty)
+	}
+}

@@ -194,7 +194,7 @@ func writeFields(c *shard.Call, steps []step) error {
 	} else {
 		b = text(e, digits[:0])
 	}
-	changed := false
+	changed := 0
 	c.Reply.Array(len(steps))
 	for i := range steps {
 		s := &steps[i]
@@ -216,12 +216,15 @@ func writeFields(c *shard.Call, steps []step) error {
 			}
 			s.put(b, now)
 		}
-		changed = changed || grows || now != was
+		if grows || now != was {
+			changed++
+		}
 	}
 	if !writable {
 		c.DB.MakeRaw(key, e) // as in SETBIT
 	}
-	if changed {
+	c.CountChanges(changed)
+	if changed > 0 {
 		c.Event(shard.EventString, "setbit", key)
 	}
 	return nil

@@ -116,6 +116,7 @@ func bitop(c *shard.Call) error {
 		}
 	}
 	combine(op, out, sources)
+	c.CountChanges(1)
 	c.Event(shard.EventString, "set", to)
 	return c.Reply.Int(int64(size))
 }

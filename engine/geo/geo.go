@@ -231,6 +231,7 @@ options:
 		}
 	}
 	if added+moved > 0 {
+		c.CountChanges(int(added + moved))
 		c.Event(shard.EventZSet, "zadd", key)
 	}
 	if ch {

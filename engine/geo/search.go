@@ -470,6 +470,7 @@ func (s *search) keep(c *shard.Call, found []ranked, event string) error {
 	}
 	e, root := result.Root(c.Limits())
 	result.Fill(c.DB.Create(s.store, object.ZSet, e, root, 0), c.Limits())
+	c.CountChanges(len(found))
 	c.Event(shard.EventZSet, event, s.store)
 	return c.Reply.Int(int64(len(found)))
 }

@@ -218,6 +218,7 @@ func hsetex(c *shard.Call) error {
 		}
 		h.Set(field, value, at)
 	}
+	c.CountChanges(len(o.pairs) / 2)
 	key := c.Key()
 	c.Event(shard.EventHash, "hset", key)
 	words := [][]byte{wordHSetEx, key}

@@ -160,7 +160,8 @@ type changes struct {
 	at        int64
 }
 
-// tell records the changes, tells of them, and removes the key if nothing is left.
+// tell records the changes, tells of them, counts them, and removes the key if nothing is
+// left.
 func (x *changes) tell(h *hash) {
 	c, key := h.c, h.c.Key()
 	if len(x.deleted) > 0 {
@@ -178,6 +179,7 @@ func (x *changes) tell(h *hash) {
 	if len(x.deleted) > 0 {
 		h.dropIfEmpty()
 	}
+	c.CountChanges(len(x.deleted) + len(x.expiring) + len(x.persisted))
 }
 
 // HTTL key FIELDS numfields field [field ...]

@@ -161,6 +161,7 @@ func setAll(c *shard.Call, name string) (created int64, err error) {
 		return 0, err
 	}
 	created = h.setPairs(c.Args[2:])
+	c.CountChanges(len(c.Args)/2 - 1)
 	c.Event(shard.EventHash, "hset", c.Key())
 	return created, nil
 }
@@ -315,6 +316,7 @@ func hdel(c *shard.Call) error {
 	if removed > 0 {
 		c.Event(shard.EventHash, "hdel", c.Key())
 		h.dropIfEmpty()
+		c.CountChanges(int(removed))
 	}
 	return c.Reply.Int(removed)
 }

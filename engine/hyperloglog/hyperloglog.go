@@ -55,10 +55,10 @@ func pfadd(c *shard.Call) error {
 	}
 	var space [spaceBytes]byte
 	w := writer{sparseBytesMax: c.Limits().HLLSparseBytes}
-	result := unchanged
+	changes := 0 // that there is a sketch, and each register raised
 	if !e.Exists() {
 		w.sketch = emptySketch(space[:0])
-		result = changed
+		changes++
 	} else {
 		s, err := sketchOf(e)
 		if err != nil {
@@ -72,18 +72,19 @@ func pfadd(c *shard.Call) error {
 	for _, element := range elements {
 		switch w.raise(place(element)) {
 		case changed:
-			result = changed
+			changes++
 		case corrupted:
 			return errCorrupted
 		}
 	}
-	if result == unchanged {
+	if changes == 0 {
 		// Redis shows in OBJECT ENCODING that the string was about to be written.
 		c.DB.MakeRaw(key, e)
 		return c.Reply.Int(0)
 	}
 	w.forget()
 	copy(c.DB.Resize(key, e, len(w.sketch)), w.sketch)
+	c.CountChanges(changes)
 	c.Event(shard.EventString, "pfadd", key)
 	return c.Reply.Int(1)
 }
@@ -93,22 +94,23 @@ const spaceBytes = 3072
 
 // addDense is PFADD for a dense sketch, which is changed where it is.
 func addDense(c *shard.Call, key []byte, e keyspace.Entry, s sketch, elements [][]byte) error {
-	mine := false
+	changes := 0
 	for _, element := range elements {
 		at, value := place(element)
 		if s.register(at) >= value {
 			continue
 		}
-		if !mine {
-			mine = true
+		if changes == 0 {
 			s = c.DB.Resize(key, e, denseBytes)
 		}
+		changes++
 		s.setRegister(at, value)
 	}
-	if !mine {
+	if changes == 0 {
 		return c.Reply.Int(0)
 	}
 	s.forget()
+	c.CountChanges(changes)
 	c.Event(shard.EventString, "pfadd", key)
 	return c.Reply.Int(1)
 }

@@ -272,10 +272,12 @@ func (w *loader) load(b *batch) error {
 			w.sum.Expired++
 			if old := c.DB.Peek(key); old.Exists() {
 				c.DB.Delete(key, old)
+				c.CountChanges(1)
 			}
 			continue
 		}
 		w.sum.Keys++
+		c.CountChanges(1)
 		if it.idle >= 0 && (it.deadline == 0 || it.deadline > c.Now) {
 			c.DB.Peek(key).SetAccess(shard.AccessClock(c.Clock - 1000*it.idle))
 		}

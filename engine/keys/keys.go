@@ -174,6 +174,7 @@ func renameTo(c *shard.Call, replace bool) (renamed bool, err error) {
 		return false, nil
 	}
 	relocate(c, c.DB, key, c.DB, newKey)
+	c.CountChanges(1)
 	c.Event(shard.EventGeneric, "rename_from", key)
 	c.Event(shard.EventGeneric, "rename_to", newKey)
 	return true, nil
@@ -208,6 +209,7 @@ func copyKey(c *shard.Call) error {
 		return c.Reply.Int(0)
 	}
 	duplicate(c.DB, source, to, destination)
+	c.CountChanges(1)
 	c.EventIn(to.Number, shard.EventGeneric, "copy_to", destination)
 	return c.Reply.Int(1)
 }
@@ -227,6 +229,7 @@ func move(c *shard.Call) error {
 		return c.Reply.Int(0)
 	}
 	relocate(c, c.DB, key, to, key)
+	c.CountChanges(1)
 	c.Event(shard.EventGeneric, "move_from", key)
 	c.EventIn(number, shard.EventGeneric, "move_to", key)
 	return c.Reply.Int(1)

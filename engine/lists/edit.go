@@ -85,6 +85,7 @@ func lrem(c *shard.Call) error {
 	n := l.RemoveEqual(object.ElementOf(c.Args[3]), limit, count < 0)
 	if n > 0 {
 		removed(c, v, "lrem", l.Len() == 0)
+		c.CountChanges(n)
 	}
 	return c.Reply.Int(int64(n))
 }
@@ -107,13 +108,15 @@ func ltrim(c *shard.Call) error {
 		return c.Reply.OK()
 	}
 	l := object.ListOf(v, c.Limits())
-	from, to := span(start, stop, l.Len())
+	length := l.Len()
+	from, to := span(start, stop, length)
 	switch {
-	case to-from == l.Len():
+	case to-from == length:
 		c.DB.Signal(c.Args[1])
 	case from < to:
 		l.Trim(from, to)
 	}
 	removed(c, v, "ltrim", from == to)
+	c.CountChanges(length - (to - from))
 	return c.Reply.OK()
 }

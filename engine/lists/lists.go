@@ -265,6 +265,7 @@ func push(c *shard.Call, to side, event string, existing bool) error {
 	}
 	l := object.ListOf(v, c.Limits())
 	l.Push(c.Args[2:], bool(to))
+	c.CountChanges(len(c.Args) - 2)
 	c.Event(shard.EventList, event, key)
 	return c.Reply.Int(int64(l.Len()))
 }

@@ -81,7 +81,8 @@ const moveRoom = 256
 // run moves elements from an open source to the key behind it. It returns them in
 // the order in which the destination has them now, in the memory that it is given.
 //
-// As in Redis the destination hears of it before the source.
+// As in Redis the destination hears of it before the source, and each element counts as
+// one change.
 func (m *move) run(c *shard.Call, v *shard.Collection, moved []object.Element, texts []byte) ([]object.Element, error) {
 	source, destination := c.Args[1], c.Args[2]
 	from := object.ListOf(v, c.Limits())
@@ -98,6 +99,7 @@ func (m *move) run(c *shard.Call, v *shard.Collection, moved []object.Element, t
 	if bytes.Equal(source, destination) {
 		from.Remove(at, n)
 		m.give(&from, moved)
+		c.CountChanges(n)
 		c.Event(shard.EventList, m.to.pushEvent(), destination)
 		c.Event(shard.EventList, m.from.popEvent(), source)
 		return moved, nil

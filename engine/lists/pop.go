@@ -49,6 +49,7 @@ func taken(c *shard.Call, v *shard.Collection, l *object.ListView, from side, n 
 		l.Remove(at, n)
 	}
 	removed(c, v, from.popEvent(), all)
+	c.CountChanges(n)
 }
 
 // popOne answers the element at one end of a list and removes it.

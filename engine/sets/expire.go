@@ -296,7 +296,7 @@ type changes struct {
 	at                 int64
 }
 
-// tell records the changes, tells of them, and removes the key if nothing is left.
+// tell records the changes, tells of them, counts them, and removes the key if nothing is left.
 // What is recorded has absolute times and no conditions.
 func (x *changes) tell(c *shard.Call, v *shard.Collection, s *object.SetView) {
 	key := c.Args[1]
@@ -325,6 +325,7 @@ func (x *changes) tell(c *shard.Call, v *shard.Collection, s *object.SetView) {
 	if len(x.deleted) > 0 {
 		dropEmpty(c, v, s)
 	}
+	c.CountChanges(len(x.deleted) + len(x.added) + len(x.expiring) + len(x.persisted))
 }
 
 // parseExpire reads "[NX | XX | GT | LT] MEMBERS nummembers member [member ...]",

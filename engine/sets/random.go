@@ -70,6 +70,7 @@ func spop(c *shard.Call) error {
 	if count >= int64(size) {
 		s.Reply(c.Reply)
 		c.DB.Drop(v)
+		c.CountChanges(size)
 		c.Event(shard.EventSet, "spop", key)
 		c.Event(shard.EventGeneric, "del", key)
 		c.EffectRemoved(key)
@@ -95,6 +96,7 @@ func spop(c *shard.Call) error {
 		ends = append(ends, len(gone))
 	})
 	s.RemoveAt(ranks)
+	c.CountChanges(len(ranks))
 	c.Event(shard.EventSet, "spop", key)
 	effectRemoved(c, key, gone, ends)
 	return nil

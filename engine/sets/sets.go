@@ -131,6 +131,7 @@ func sadd(c *shard.Call) error {
 		}
 	}
 	if added > 0 {
+		c.CountChanges(added)
 		c.Event(shard.EventSet, "sadd", key)
 	}
 	return c.Reply.Int(int64(added))
@@ -152,6 +153,7 @@ func srem(c *shard.Call) error {
 	if removed > 0 {
 		c.Event(shard.EventSet, "srem", key)
 		dropEmpty(c, v, &s)
+		c.CountChanges(removed)
 	}
 	return c.Reply.Int(int64(removed))
 }
@@ -238,6 +240,7 @@ func smove(c *shard.Call) error {
 	}
 	c.Event(shard.EventSet, "srem", from)
 	dropEmpty(c, v, &source)
+	c.CountChanges(1)
 	if there == nil && create(c, to, c.Args[3:]) == 1 || there != nil && destination.Add(member) {
 		c.Event(shard.EventSet, "sadd", to)
 	}

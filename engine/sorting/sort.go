@@ -330,6 +330,7 @@ func (s *sorter) store(to []byte) error {
 	encoding, root := object.EmptyList(limits)
 	list := object.ListOf(c.DB.Create(to, object.List, encoding, root, 0), limits)
 	list.Push(result, false)
+	c.CountChanges(len(result))
 	c.Event(shard.EventList, "sortstore", to)
 	return c.Reply.Int(int64(len(result)))
 }

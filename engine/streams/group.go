@@ -270,7 +270,7 @@ func xgroupDelConsumer(c *shard.Call) error {
 }
 
 // consumerFor is a consumer that reads or claims: it was seen now, and is made,
-// and recorded, if it is not there.
+// recorded, and counted, if it is not there.
 func consumerFor(c *shard.Call, key []byte, g *object.StreamGroup, name []byte) object.StreamConsumer {
 	consumer, found := g.Consumer(name)
 	if found {
@@ -278,6 +278,7 @@ func consumerFor(c *shard.Call, key []byte, g *object.StreamGroup, name []byte) 
 		return consumer
 	}
 	consumer = g.AddConsumer(name, c.Clock, -1)
+	c.CountChanges(1)
 	c.Effect(wordXGroup, wordCreateConsumer, key, g.Name(), consumer.Name())
 	c.Event(shard.EventStream, "xgroup-createconsumer", key)
 	return consumer
@@ -304,5 +305,6 @@ func xack(c *shard.Call) error {
 			acknowledged++
 		}
 	}
+	c.CountChanges(acknowledged)
 	return c.Reply.Int(int64(acknowledged))
 }

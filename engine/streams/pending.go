@@ -270,6 +270,10 @@ func xclaim(c *shard.Call) error {
 	}
 	w.SetArray(reply, n)
 	d.flush()
+	if moved && d.changes == 0 {
+		d.changes++
+	}
+	c.CountChanges(d.changes)
 	if moved && !d.claimed {
 		c.Effect(wordXGroup, wordSetID, c.Key(), g.Name(), idText(c, g.LastID()), wordEntriesRead, c.Int(g.Read()))
 	}
@@ -281,6 +285,7 @@ type claims struct {
 	delivery
 	minIdle int64
 	claimed bool
+	changes int // entries claimed, or found to be deleted
 }
 
 func newClaims(c *shard.Call, g *object.StreamGroup, minIdle int64) *claims {
@@ -300,6 +305,7 @@ var wordXAck = []byte("XACK")
 // drop takes an entry that is gone off what is pending.
 func (d *claims) drop(id object.StreamID) {
 	d.group.RemovePending(id)
+	d.changes++
 	d.c.Effect(wordXAck, d.key, d.group.Name(), idText(d.c, id))
 }
 
@@ -308,6 +314,7 @@ func (d *claims) take(s *object.StreamView, id object.StreamID, time, count int6
 	d.add(id, time, count)
 	d.to.SetActive(d.c.Clock)
 	d.claimed = true
+	d.changes++
 	if justID {
 		replyID(d.c.Reply, id)
 		return
@@ -397,6 +404,7 @@ func xautoclaim(c *shard.Call) error {
 		replyID(w, id)
 	}
 	d.flush()
+	c.CountChanges(d.changes)
 	return nil
 }
 

@@ -248,7 +248,8 @@ func (r *reading) wait(c *shard.Call) shard.Wait {
 //
 // ">", which is the same as the last ID there can be, stands for what the group has
 // not delivered yet; any other ID is about what is pending for the consumer. A consumer that is not there is made, unless it
-// has to wait: then it is made when there is something for it.
+// has to wait: then it is made when there is something for it. As in Redis each stream that is
+// answered counts as one change, however much is delivered.
 func xreadgroup(c *shard.Call) error {
 	var r reading
 	if err := r.parse(c, true); err != nil {
@@ -303,9 +304,11 @@ func xreadgroup(c *shard.Call) error {
 		case !r.fresh(i):
 			reply.begin(key)
 			r.history(&d, &s, *r.from(i))
+			c.CountChanges(1)
 		case unread(&s, &g):
 			reply.begin(key)
 			r.deliver(&d, &s)
+			c.CountChanges(1)
 		}
 	}
 	if reply.end() {

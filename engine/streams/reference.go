@@ -87,14 +87,17 @@ func xdelex(c *shard.Call) error {
 		return replyMissing(c.Reply, len(d.ids))
 	}
 	w := c.Reply
-	deleted := false
+	deleted := 0
 	w.Array(len(d.ids))
 	for _, id := range d.ids {
 		code := d.remove(&s, id)
-		deleted = deleted || code == codeDeleted
+		if code == codeDeleted {
+			deleted++
+		}
 		w.Int(code)
 	}
-	if deleted {
+	if deleted > 0 {
+		c.CountChanges(deleted)
 		c.Event(shard.EventStream, "xdel", c.Key())
 	}
 	return nil
@@ -127,7 +130,7 @@ func xackdel(c *shard.Call) error {
 		return replyMissing(c.Reply, len(d.ids))
 	}
 	w := c.Reply
-	deleted := false
+	acknowledged, deleted := 0, false
 	w.Array(len(d.ids))
 	for _, id := range d.ids {
 		// Only what is pending in this group is acknowledged, and then deleted.
@@ -135,6 +138,7 @@ func xackdel(c *shard.Call) error {
 			w.Int(codeMissing)
 			continue
 		}
+		acknowledged++
 		code := d.remove(&s, id)
 		if code == codeMissing {
 			code = codeDeleted // it was gone before, and nothing refers to it here
@@ -142,6 +146,7 @@ func xackdel(c *shard.Call) error {
 		deleted = deleted || code == codeDeleted
 		w.Int(code)
 	}
+	c.CountChanges(acknowledged)
 	if deleted {
 		c.Event(shard.EventStream, "xdel", c.Key())
 	}

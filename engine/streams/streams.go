@@ -274,6 +274,7 @@ func xdel(c *shard.Call) error {
 		}
 	}
 	if deleted > 0 {
+		c.CountChanges(deleted)
 		c.Event(shard.EventStream, "xdel", c.Key())
 	}
 	return c.Reply.Int(int64(deleted))
@@ -290,6 +291,7 @@ func xtrim(c *shard.Call) error {
 		return orZero(c, err)
 	}
 	removed := trim(c, s, &a.trim)
+	c.CountChanges(removed)
 	if removed > 0 && a.trim.Approx {
 		c.Effect(a.effect(c, [][]byte{wordXTrim, c.Key()})...)
 	}

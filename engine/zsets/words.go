@@ -44,11 +44,13 @@ func removed(c *shard.Call, z *object.ZSetView, key *shard.Collection, event str
 func removeRange(c *shard.Call, z *object.ZSetView, key *shard.Collection, from, to int, event string) {
 	if from > 0 || to < z.Len()-1 {
 		z.RemoveRange(from, to)
+		c.CountChanges(to - from + 1)
 		c.Event(shard.EventZSet, event, key.Key())
 		return
 	}
 	name := key.Key()
 	c.DB.Drop(key) // at once, rather than one by one
+	c.CountChanges(to - from + 1)
 	c.Event(shard.EventZSet, event, name)
 	c.Event(shard.EventGeneric, "del", name)
 }

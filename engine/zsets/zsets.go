@@ -202,6 +202,7 @@ func (a *addition) run(c *shard.Call) error {
 		}
 	}
 	if added+updated > 0 {
+		c.CountChanges(added + updated)
 		c.Event(shard.EventZSet, "zadd", c.Key())
 	}
 	if a.changed {
@@ -273,6 +274,7 @@ func zrem(c *shard.Call) error {
 	}
 	if count > 0 {
 		removed(c, &z, key, "zrem")
+		c.CountChanges(count)
 	}
 	return c.Reply.Int(int64(count))
 }
