@@ -2,19 +2,21 @@ package migrate
 
 import (
 	"context"
-
-	"github.com/cespare/xxhash/v2"
+	"hash/maphash"
 
 	"hyperkv/internal/rdb"
 )
 
 // Spread is a server as a Target over several connections, so that it can use several
 // cores. Which one a key takes depends on its name: what concerns a key stays in order.
-type Spread struct{ servers []*Server }
+type Spread struct {
+	servers []*Server
+	seed    maphash.Seed
+}
 
 // NewSpread makes so many connections to a server. Close it when done.
 func NewSpread(ctx context.Context, a Address, o ServerOptions, connections int) (*Spread, error) {
-	t := &Spread{}
+	t := &Spread{seed: maphash.MakeSeed()}
 	for range connections {
 		s, err := NewServer(ctx, a, o)
 		if err != nil {
@@ -36,7 +38,7 @@ func (t *Spread) Close() {
 
 // Key implements Target.
 func (t *Spread) Key(k *rdb.Key, raw []byte) error {
-	return t.servers[xxhash.Sum64(k.Name)%uint64(len(t.servers))].Key(k, raw)
+	return t.servers[maphash.Bytes(t.seed, k.Name)%uint64(len(t.servers))].Key(k, raw)
 }
 
 // Library implements Target.

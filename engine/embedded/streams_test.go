@@ -104,3 +104,26 @@ func TestEffectsOfStreams(t *testing.T) {
 		}
 	}
 }
+
+// Counters at their ends, which clients can set, stay what the log and replicas take.
+func TestStreamCountersAtTheirEnds(t *testing.T) {
+	l, other := newLab(t, 1, epoch), newLab(t, 1, 1)
+	defer l.Close()
+	defer other.Close()
+	c := l.client(t)
+	for _, line := range []string{
+		"XADD s 1-1 f v", "XSETID s 5-1 ENTRIESADDED 9223372036854775807", "XADD s 6-1 f v", "XADD s 7-1 f v",
+		"XGROUP CREATE s g 0", "XREADGROUP GROUP g a COUNT 2 STREAMS s >", "XREADGROUP GROUP g a STREAMS s >",
+		"XGROUP SETID s g 5-1 ENTRIESREAD 9223372036854775806", "XREADGROUP GROUP g a STREAMS s >",
+		"XGROUP CREATE s h 5-1", "XREADGROUP GROUP h a STREAMS s >",
+	} {
+		must(t, c, strings.Fields(line)...)
+	}
+	l.record.mu.Lock()
+	units := l.record.units
+	l.record.mu.Unlock()
+	other.replay(t, units)
+	if have, want := other.streams(t), l.streams(t); !slices.Equal(have, want) {
+		t.Errorf("after the replay %q, before %q", have, want)
+	}
+}

@@ -137,9 +137,9 @@ func (s *StreamView) ReadUpTo(id StreamID) int64 {
 	if deleted.IsZero() || deleted.Less(first) {
 		switch {
 		case id.Less(first):
-			return added - int64(s.Len())
+			return max(added-int64(s.Len()), 0) // files may count too few
 		case id == first:
-			return added - int64(s.Len()) + 1
+			return max(added-int64(s.Len()), 0) + 1
 		}
 	}
 	return unknownRead

@@ -2,6 +2,7 @@ package object
 
 import (
 	"encoding/binary"
+	"math"
 
 	"hyperkv/internal/invariant"
 	"hyperkv/shard/ds"
@@ -287,7 +288,9 @@ func (b *block) hasNames(pairs [][]byte) bool {
 func (s *StreamView) added(id StreamID) {
 	root := s.home.Root()
 	writeID(root[streamLastAt:], id)
-	binary.LittleEndian.PutUint64(root[streamAddedAt:], uint64(s.Added()+1))
+	if added := s.Added(); added < math.MaxInt64 { // clients may set it
+		binary.LittleEndian.PutUint64(root[streamAddedAt:], uint64(added+1))
+	}
 	s.save()
 }
 
