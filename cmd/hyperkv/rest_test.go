@@ -8,13 +8,13 @@ import (
 
 // Reserves go back after work, once, and not while there is work.
 func TestRest(t *testing.T) {
-	var work atomic.Uint64
+	var work, collections atomic.Uint64
 	freed := make(chan time.Time, 10)
 	stop := make(chan struct{})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		rest(stop, work.Load, func() { freed <- time.Now() })
+		rest(stop, work.Load, collections.Load, func() { freed <- time.Now() })
 	}()
 	began := time.Now()
 	for time.Since(began) < 2*restAfter*restEvery {
@@ -34,6 +34,12 @@ func TestRest(t *testing.T) {
 	case <-freed:
 		t.Error("freed again without work in between")
 	case <-time.After(2 * restAfter * restEvery):
+	}
+	collections.Add(1) // by a single large command
+	select {
+	case <-freed:
+	case <-time.After(10 * restAfter * restEvery):
+		t.Error("not freed after a collection")
 	}
 	close(stop)
 	<-done

@@ -85,7 +85,7 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	s.processors = netio.GovernProcessors(runtime.GOMAXPROCS(0), e.Calls, s.net.ShareProcessors)
 	e.Shards.OnLong(s.processors.Need)
 	s.resting = make(chan struct{})
-	go rest(s.resting, e.Calls, freeHeap)
+	go rest(s.resting, e.Calls, heapCollections, freeHeap)
 	s.loading.Go(func() { s.load(loading) })
 	return s, nil
 }

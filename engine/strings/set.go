@@ -52,7 +52,9 @@ func setWith(c *shard.Call) error {
 		}
 	case o.expiry.timed():
 		setUntil(c, key, value, at)
-		c.Effect(wordSet, key, value, wordPXAT, c.Int(at))
+		if o.expiry != atMillis { // else it is recorded as it was typed
+			c.Effect(wordSet, key, value, wordPXAT, c.Int(at))
+		}
 	default:
 		if o.expiry == keepExpiry && e.Exists() {
 			at = e.Deadline()
