@@ -1,11 +1,15 @@
 package main
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"hyperkv/internal/testkit"
 )
 
 // A replica that has got everything keeps it, whatever it had before: killed at once, it comes
@@ -92,4 +96,45 @@ func TestReplacedDatasetWithoutRoom(t *testing.T) {
 	c = dial(t, s.Network, s.Addr)
 	expect(t, c, `"c"`, "GET", "a")
 	expect(t, c, "(integer) 60001", "DBSIZE")
+}
+
+// A replica that is killed while it gets everything has all of the old dataset or all of the new
+// one, never a mixture.
+func TestKilledWhileReplaced(t *testing.T) {
+	primary := startNode(t, "hyperkv3", "--aof-enabled", "no")
+	primary.do(t, "DEBUG", "POPULATE", "100000", "new", "50")
+	host, port, _ := strings.Cut(primary.Addr, ":")
+	begin := func() (dir string, s *testkit.Server, c *testkit.Conn) {
+		dir = t.TempDir()
+		s = startDurable(t, dir, "everysec", 2, "--enable-debug-command", "yes")
+		c = dial(t, s.Network, s.Addr)
+		expect(t, c, "OK", "DEBUG", "POPULATE", "1000", "new") // some keys are in both
+		expect(t, c, "OK", "DEBUG", "POPULATE", "1000", "old")
+		return dir, s, c
+	}
+	_, s, c := begin()
+	old, whole := ask(t, c, "DEBUG", "DIGEST"), ask(t, primary.c, "DEBUG", "DIGEST")
+	began := time.Now()
+	expect(t, c, "OK", "REPLICAOF", host, port)
+	eventually(t, "the link", func() bool { return info(t, c, "master_link_status") == "up" })
+	took := time.Since(began)
+	kill(t, s)
+	found := map[string]int{}
+	for range lives(t) {
+		dir, s, c := begin()
+		expect(t, c, "OK", "REPLICAOF", host, port)
+		time.Sleep(rand.N(took * 3 / 2))
+		kill(t, s)
+		s = startDurable(t, dir, "everysec", 1, "--enable-debug-command", "yes")
+		switch digest := ask(t, dial(t, s.Network, s.Addr), "DEBUG", "DIGEST"); digest {
+		case old:
+			found["old"]++
+		case whole:
+			found["new"]++
+		default:
+			t.Fatalf("a mixture: %s\n%s", digest, s.Log())
+		}
+		kill(t, s)
+	}
+	t.Logf("%v, of lives of up to %v", found, took*3/2)
 }

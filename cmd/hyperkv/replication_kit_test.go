@@ -324,10 +324,10 @@ func startTraffic(t testing.TB, addr string, clients int, forms ...difftest.Fami
 		l.forms = known
 	}
 	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("HYPERKV_SEED"); text != "" {
+	if text := os.Getenv("HYPERKV_TEST_SEED"); text != "" {
 		seed, _ = strconv.ParseUint(text, 10, 64)
 	}
-	t.Logf("HYPERKV_SEED=%d", seed)
+	t.Logf("HYPERKV_TEST_SEED=%d", seed)
 	for i := range clients {
 		l.writers.Add(1)
 		go func() {
@@ -377,4 +377,4 @@ func (l *traffic) write(seed uint64) {
 }
 
 // long says whether tests may take long.
-func long() bool { return os.Getenv("HYPERKV_LONG") != "" }
+func long() bool { return os.Getenv("HYPERKV_TEST_LONG") != "" }

@@ -261,20 +261,20 @@ var changing = []difftest.Family{
 // effects again, on an empty server with another clock, gives the same data.
 func TestEffectsReplay(t *testing.T) {
 	episodes := uint64(less(40))
-	if os.Getenv("HYPERKV_LONG") != "" {
+	if os.Getenv("HYPERKV_TEST_LONG") != "" {
 		episodes = 3000
 	}
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
 			first := uint64(time.Now().UnixNano())
-			if text := os.Getenv("HYPERKV_SEED"); text != "" {
+			if text := os.Getenv("HYPERKV_TEST_SEED"); text != "" {
 				first, _ = strconv.ParseUint(text, 10, 64)
 			}
 			done, effects := 0, 0
 			for seed := first; seed < first+episodes; seed++ {
 				d, e := effectsEpisode(t, seed, shards)
 				if t.Failed() {
-					t.Fatalf("HYPERKV_SEED=%d", seed)
+					t.Fatalf("HYPERKV_TEST_SEED=%d", seed)
 				}
 				done, effects = done+d, effects+e
 			}

@@ -68,20 +68,20 @@ var encodings = regexp.MustCompile(`: (string|list|hash|set|zset|stream) "?\w*"?
 // the end.
 func TestSnapshots(t *testing.T) {
 	episodes := uint64(less(60))
-	if os.Getenv("HYPERKV_LONG") != "" {
+	if os.Getenv("HYPERKV_TEST_LONG") != "" {
 		episodes = 3000
 	}
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
 			first := uint64(time.Now().UnixNano())
-			if text := os.Getenv("HYPERKV_SEED"); text != "" {
+			if text := os.Getenv("HYPERKV_TEST_SEED"); text != "" {
 				first, _ = strconv.ParseUint(text, 10, 64)
 			}
 			behind := 0
 			for seed := first; seed < first+episodes; seed++ {
 				behind += snapshotEpisode(t, seed, shards)
 				if t.Failed() {
-					t.Fatalf("HYPERKV_SEED=%d", seed)
+					t.Fatalf("HYPERKV_TEST_SEED=%d", seed)
 				}
 			}
 			t.Logf("%d commands ran while snapshots were taken", behind)
