@@ -58,6 +58,20 @@ var (
 	errRefused = errors.New("a start would be refused: see above")
 )
 
+// lockUnused takes a data directory that no server uses for a command; one that only reads
+// needs no right to write there.
+func lockUnused(dir, command string, reads bool) (*folderLock, error) {
+	lock, err := lockFolder(dir, command)
+	var used *inUseError
+	if err != nil && !errors.As(err, &used) && reads {
+		lock, err = lockToRead(dir)
+	}
+	if errors.As(err, &used) {
+		return nil, fmt.Errorf("%w: stop it first, or %s a backup of it", err, command)
+	}
+	return lock, err
+}
+
 // checkData reads everything in a data directory that no server uses, says what is there
 // and what a start would do, and with repair mends what is damaged.
 func checkData(out io.Writer, dir string, repair bool) error {
@@ -65,14 +79,7 @@ func checkData(out io.Writer, dir string, repair bool) error {
 		_, err := fmt.Fprintf(out, "%s: there is no data here, and a start would begin with nothing\n", dir)
 		return err
 	}
-	lock, err := lockFolder(dir, "check")
-	var used *inUseError
-	if err != nil && !errors.As(err, &used) && !repair {
-		lock, err = lockToRead(dir)
-	}
-	if errors.As(err, &used) {
-		return fmt.Errorf("%w: stop it first, or check a backup of it", err)
-	}
+	lock, err := lockUnused(dir, "check", !repair)
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,9 @@ func newExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export [SOURCE]", Args: cobra.MaximumNArgs(1),
 		Short: "Write data as an RDB file, as commands or as JSON",
-		Long: `Write the dataset of an RDB file, of an append-only file (see "hyperkv import --help"), or
-of a running Redis or HyperKV, which is asked for it as replicas ask (SYNC).
+		Long: `Write the dataset of an RDB file, of an append-only file (see "hyperkv import --help"), of a
+data directory of HyperKV that no server uses, or a backup of one, or of a running Redis or
+HyperKV, which is asked for it as replicas ask (SYNC).
 
 The formats are
   rdb    an RDB file: of a running server as it is sent, of a file in the oldest version

@@ -52,7 +52,8 @@ func newImportCommand() *cobra.Command {
 SOURCE is an RDB file (dump.rdb), the directory of an append-only file (appendonlydir)
 or its manifest, an append-only file of before Redis 7 (appendonly.aof), or a redis.conf:
 then the data is what such a Redis would load when it starts, and the settings are
-printed as a configuration of HyperKV; without --to only the settings are printed.
+printed as a configuration of HyperKV; without --to only the settings are printed. Or it
+is a data directory of HyperKV that no server uses, or a backup of one.
 
 Keys keep their databases and their deadlines. A key that is there already is an error,
 unless it is to be replaced. Commands of an append-only file are run in this process,

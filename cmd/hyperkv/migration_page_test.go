@@ -40,8 +40,10 @@ func TestMigrationPage(t *testing.T) {
 	if err := os.Symlink(testkit.Binary(t), filepath.Join(tools, "hyperkv")); err != nil {
 		t.Fatal(err)
 	}
-	here := t.TempDir()
-	replace := strings.NewReplacer("/etc/redis/redis.conf", conf, "/var/lib/redis", dir, "6379", port(redis), "7000", port(mine))
+	here, backup := t.TempDir(), t.TempDir()
+	kill(t, startDurable(t, backup, "everysec", 2))
+	replace := strings.NewReplacer("/etc/redis/redis.conf", conf, "/var/lib/redis", dir, "/backup/of/hyperkv", backup,
+		"6379", port(redis), "7000", port(mine))
 	page := read(t, migrationPage)
 	compared := 0
 	for _, block := range blocks(page, "sh") {

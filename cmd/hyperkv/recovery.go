@@ -198,20 +198,27 @@ func (d *durability) reload() (err error) {
 	return err
 }
 
-// replay recovers what a data directory holds that another process uses, or another engine
-// of this one, and changes nothing there.
+// replay recovers what a data directory holds that another engine of this process uses, and
+// changes nothing there.
 func (d *durability) replay() (all [][]snapshot.Block, err error) {
-	b, err := d.loadSnapshot(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	options := d.journalOptions()
-	if _, err := b.journal(&options); err != nil {
-		return nil, err
-	}
-	if _, err := journal.Replay(options); err != nil {
+	if _, err := d.play(context.Background()); err != nil {
 		return nil, err
 	}
 	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { all = snapshot.Copy(c) })
 	return all, nil
+}
+
+// play gives the engine what a data directory holds, and neither opens nor changes anything
+// there.
+func (d *durability) play(ctx context.Context) (b basis, err error) {
+	if b, err = d.loadSnapshot(ctx); err != nil {
+		return b, err
+	}
+	options := d.journalOptions()
+	options.Progress = func(bytes int) error { return d.progress(ctx, bytes) }
+	if _, err := b.journal(&options); err != nil {
+		return b, err
+	}
+	_, err = journal.Replay(options)
+	return b, err
 }

@@ -28,11 +28,15 @@ type rdbSource interface {
 	writeRDB(ctx context.Context, out io.Writer) error
 }
 
-// openSource finds out what of a Redis is at a path: an RDB file, or an append-only file.
+// openSource finds out what is at a path: an RDB file or an append-only file of a Redis, or a
+// data directory of ours.
 func openSource(path string, r reading) (migrate.Source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
+	}
+	if info.IsDir() && holdsData(path) {
+		return &dataSource{path, r}, nil
 	}
 	if info.IsDir() || strings.HasSuffix(path, ".manifest") {
 		return openLog(path, true, r)

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"hyperkv/engine"
+	"hyperkv/engine/embedded"
+	"hyperkv/engine/interchange"
+	"hyperkv/engine/snapshot"
+	"hyperkv/internal/config"
+	"hyperkv/migrate"
+)
+
+// A dataSource is a data directory of ours that no server uses, or a backup of one. It is
+// recovered in an engine of this process, as a start would, and not changed.
+type dataSource struct {
+	dir string
+	r   reading
+}
+
+// Copy implements migrate.Source.
+func (s *dataSource) Copy(ctx context.Context, t migrate.Target) error {
+	return s.recover(ctx, func(e *engine.Engine) error {
+		_, err := snapshot.Take(ctx, e, snapshot.Options{Native: true, Reuse: true}, &handOver{target: t, now: e.NowMillis()})
+		return err
+	})
+}
+
+// writeRDB implements rdbSource.
+func (s *dataSource) writeRDB(ctx context.Context, out io.Writer) error {
+	return s.recover(ctx, func(e *engine.Engine) error {
+		w, err := interchange.Write(ctx, e, out, interchange.WriteOptions{Compress: true})
+		s.r.progress.keys.Add(int64(w.Keys))
+		return err
+	})
+}
+
+// recover calls then with an engine that has the data.
+func (s *dataSource) recover(ctx context.Context, then func(*engine.Engine) error) error {
+	lock, err := lockUnused(s.dir, "export", true)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	cfg, err := config.FromMap(map[string]string{"databases": databasesOfLogs, "data_dir": s.dir})
+	if err != nil {
+		return err
+	}
+	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families()})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	e.Shards.ExpiryHeld.Add(1)
+	d := newDurability(e, cfg, slog.New(slog.DiscardHandler))
+	s.r.progress.total.Add(d.size())
+	b, err := d.play(ctx)
+	if err != nil {
+		return err
+	}
+	for _, damage := range b.damaged {
+		s.r.note("a snapshot is passed over: %v", damage)
+	}
+	s.r.progress.bytes.Add(d.read.Load())
+	return then(e)
+}
