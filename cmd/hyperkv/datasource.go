@@ -6,10 +6,8 @@ import (
 	"log/slog"
 
 	"hyperkv/engine"
-	"hyperkv/engine/embedded"
 	"hyperkv/engine/interchange"
 	"hyperkv/engine/snapshot"
-	"hyperkv/internal/config"
 	"hyperkv/migrate"
 )
 
@@ -44,11 +42,7 @@ func (s *dataSource) recover(ctx context.Context, then func(*engine.Engine) erro
 		return err
 	}
 	defer lock.release()
-	cfg, err := config.FromMap(map[string]string{"databases": databasesOfLogs, "data_dir": s.dir})
-	if err != nil {
-		return err
-	}
-	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families()})
+	e, cfg, err := readersEngine(map[string]string{"data_dir": s.dir})
 	if err != nil {
 		return err
 	}

@@ -55,19 +55,24 @@ func (s *logSource) writeRDB(ctx context.Context, out io.Writer) error {
 	})
 }
 
-// databasesOfLogs is how many databases a log may use: as many as can be configured.
-const databasesOfLogs = "65536"
+// readersEngine makes an engine for data that is read from files, which may use as many
+// databases as can be configured.
+func readersEngine(settings map[string]string) (*engine.Engine, *config.Config, error) {
+	settings["databases"] = "65536"
+	cfg, err := config.FromMap(settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families()})
+	return e, cfg, err
+}
 
 // replay does what is in the log in an engine of this process: it is only there that the
 // commands meet what they met when they were recorded (see interchange.Replay). What none
 // of them concerns goes to untouched, if that is set.
 func (s *logSource) replay(ctx context.Context, untouched func(*rdb.Key, []byte) error,
 	then func(*engine.Engine, interchange.Replayed) error) error {
-	cfg, err := config.FromMap(map[string]string{"databases": databasesOfLogs})
-	if err != nil {
-		return err
-	}
-	e, err := engine.New(engine.Options{Config: cfg, Families: embedded.Families()})
+	e, _, err := readersEngine(map[string]string{})
 	if err != nil {
 		return err
 	}
