@@ -61,16 +61,19 @@ func isTerminal(out io.Writer) bool {
 }
 
 // wrap counts what is read of src.
-func (p *progress) wrap(src io.Reader) io.Reader { return &countedReader{src, p} }
+func (p *progress) wrap(src io.Reader) io.Reader {
+	return &countedReader{src, func(n int) { p.bytes.Add(int64(n)) }}
+}
 
+// A countedReader tells how much each Read has read.
 type countedReader struct {
 	io.Reader
-	p *progress
+	tell func(n int)
 }
 
 func (c *countedReader) Read(b []byte) (int, error) {
 	n, err := c.Reader.Read(b)
-	c.p.bytes.Add(int64(n))
+	c.tell(n)
 	return n, err
 }
 

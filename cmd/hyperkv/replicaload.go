@@ -6,14 +6,17 @@ import (
 
 	"hyperkv/engine/interchange"
 	"hyperkv/internal/rdb"
-	"hyperkv/shard"
 )
 
 // replaceDataset replaces the dataset by that of an RDB file. Nothing of it is recorded:
 // who is to know of it gets the whole dataset.
 func (r *replicating) replaceDataset(ctx context.Context, file io.Reader) error {
-	r.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { c.FlushAll(false) })
-	f, err := rdb.OpenFile(&measured{file, r.engine.Loaded, 0})
+	r.durability.empty()
+	read := int64(0)
+	f, err := rdb.OpenFile(&countedReader{file, func(n int) {
+		read += int64(n)
+		r.engine.Loaded(read)
+	}})
 	if err != nil {
 		return err
 	}
@@ -24,18 +27,4 @@ func (r *replicating) replaceDataset(ctx context.Context, file io.Reader) error 
 	}
 	_, err = interchange.Load(ctx, r.engine, f, interchange.LoadOptions{KeepExpired: true, Replace: true})
 	return err
-}
-
-// measured tells how much was read.
-type measured struct {
-	io.Reader
-	tell func(bytes int64)
-	read int64
-}
-
-func (m *measured) Read(p []byte) (int, error) {
-	n, err := m.Reader.Read(p)
-	m.read += int64(n)
-	m.tell(m.read)
-	return n, err
 }

@@ -166,9 +166,10 @@ func (s *saver) exchange(load func() error) error {
 	}
 	err := load()
 	if d.engine.Params.Bool("appendonly") {
-		failed := s.setLog(true)
-		d.unkept.Store(failed != nil)
-		err = errors.Join(err, failed)
+		if failed := s.setLog(true); failed != nil {
+			d.unkept.Store(true) // until setLog succeeds
+			err = errors.Join(err, failed)
+		}
 	}
 	return err
 }

@@ -42,17 +42,17 @@ func removed(c *shard.Call, z *object.ZSetView, key *shard.Collection, event str
 
 // removeRange removes the members with the ranks from to to.
 func removeRange(c *shard.Call, z *object.ZSetView, key *shard.Collection, from, to int, event string) {
-	if from > 0 || to < z.Len()-1 {
+	name, all := key.Key(), from <= 0 && to >= z.Len()-1
+	if all {
+		c.DB.Drop(key) // at once, rather than one by one
+	} else {
 		z.RemoveRange(from, to)
-		c.CountChanges(to - from + 1)
-		c.Event(shard.EventZSet, event, key.Key())
-		return
 	}
-	name := key.Key()
-	c.DB.Drop(key) // at once, rather than one by one
 	c.CountChanges(to - from + 1)
 	c.Event(shard.EventZSet, event, name)
-	c.Event(shard.EventGeneric, "del", name)
+	if all {
+		c.Event(shard.EventGeneric, "del", name)
+	}
 }
 
 // pairs begins a reply of n members, with their scores or without: RESP3 has an
