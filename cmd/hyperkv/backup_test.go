@@ -207,20 +207,19 @@ func TestBackupOfReplacedSnapshot(t *testing.T) {
 		}
 	}
 	replace()
-	stop, done := make(chan bool), make(chan bool)
+	// Every attempt that fails has met one replacement, so no copy has to give up.
+	replacements, done := make(chan bool, newestAttempts/2), make(chan bool)
 	go func() {
 		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				replace()
-			}
+		for range replacements {
+			replace()
 		}
 	}()
 	to := filepath.Join(t.TempDir(), "copy")
 	for i := range 100 {
+		for range cap(replacements) - len(replacements) {
+			replacements <- true
+		}
 		c := copying{ctx: t.Context(), link: i%2 == 0}
 		if err := c.newest(dir, to, 0); err != nil {
 			t.Fatal(err)
@@ -238,7 +237,7 @@ func TestBackupOfReplacedSnapshot(t *testing.T) {
 			t.Fatalf("there is %q", names)
 		}
 	}
-	close(stop)
+	close(replacements)
 	<-done
 	if store, err = snapshots.Open(snapshots.Options{Disk: disk.OS{}, Dir: dir}); err != nil {
 		t.Fatal(err)

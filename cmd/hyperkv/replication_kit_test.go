@@ -323,11 +323,7 @@ func startTraffic(t testing.TB, addr string, clients int, forms ...difftest.Fami
 	if forms == nil {
 		l.forms = known
 	}
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("HYPERKV_TEST_SEED"); text != "" {
-		seed, _ = strconv.ParseUint(text, 10, 64)
-	}
-	t.Logf("HYPERKV_TEST_SEED=%d", seed)
+	seed := testkit.Seed(t)
 	for i := range clients {
 		l.writers.Add(1)
 		go func() {

@@ -266,15 +266,12 @@ func TestEffectsReplay(t *testing.T) {
 	}
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
-			first := uint64(time.Now().UnixNano())
-			if text := os.Getenv("HYPERKV_TEST_SEED"); text != "" {
-				first, _ = strconv.ParseUint(text, 10, 64)
-			}
+			first := testkit.Seed(t)
 			done, effects := 0, 0
 			for seed := first; seed < first+episodes; seed++ {
 				d, e := effectsEpisode(t, seed, shards)
 				if t.Failed() {
-					t.Fatalf("HYPERKV_TEST_SEED=%d", seed)
+					t.Fatalf("with HYPERKV_TEST_SEED=%d alone", seed)
 				}
 				done, effects = done+d, effects+e
 			}
