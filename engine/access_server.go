@@ -3,7 +3,7 @@ package engine
 // What package server needs to see of the engine's insides.
 
 // Engine is the server that the session belongs to.
-func (s *Session) Engine() *Engine { return s.loop.engine }
+func (s *Session) Engine() *Engine { return s.engine }
 
 // Local says whether the client is on the same machine. Safe for concurrent use.
 func (s *Session) Local() bool { return s.local() }

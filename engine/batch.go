@@ -29,7 +29,7 @@ type batch struct {
 // postGroup puts a group of one shard into the shard's mailbox.
 func (s *Session) postGroup(index int) {
 	t := s.copyGroup(&s.loop.burst.groups[index])
-	s.loop.engine.Shards.Shards[index].Post(&t.Node, t)
+	s.engine.Shards.Shards[index].Post(&t.Node, t)
 }
 
 // postAcross submits the group over several shards as one transaction.
@@ -37,7 +37,7 @@ func (s *Session) postAcross() {
 	x := &s.loop.crossing
 	t := s.copyGroup(&s.loop.burst.across)
 	t.txn.Shards = append(t.txn.Shards[:0], x.shards...)
-	s.loop.engine.Shards.Submit(&t.txn)
+	s.engine.Shards.Submit(&t.txn)
 }
 
 // copyGroup makes a batch of a group, whose entries wait for it from now on.

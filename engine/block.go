@@ -39,10 +39,10 @@ func (s *Session) Block(timeout time.Duration, timedOut func(w *resp.Writer), ov
 	s.beginBlock(b)
 	if timeout > 0 {
 		b.timer = time.AfterFunc(timeout, func() {
-			s.loop.post(func() { s.unblock(b, nil) })
+			s.post(func() { s.unblock(b, nil) })
 		})
 	}
-	return func() { s.loop.post(func() { s.unblock(b, nil) }) }
+	return func() { s.post(func() { s.unblock(b, nil) }) }
 }
 
 // ParseTimeout reads a time-out in milliseconds for Block, 0 for none. One that is longer
@@ -63,7 +63,7 @@ func (s *Session) Later(c *Command) (answer func(reply func(w *resp.Writer) erro
 	s.holdFor(b)
 	start := clock.Monotonic()
 	return func(reply func(w *resp.Writer) error) {
-		s.loop.post(func() {
+		s.post(func() {
 			if s.closed {
 				s.completed(&b.pending)
 				return
@@ -101,7 +101,7 @@ func (s *Session) beginBlock(b *blocking) {
 	b.begun.Store(true)
 	s.info.blocking.Store(b)
 	s.setFlag(flagBlocked, true)
-	s.loop.engine.clients.blocked.Add(1)
+	s.engine.clients.blocked.Add(1)
 }
 
 // startBlocking runs a command that may have to wait for its keys.
@@ -162,7 +162,7 @@ func (s *Session) tryBlocking(call *shard.Call, c *Command, args [][]byte, w *re
 // register makes the session wait for keys. The turns of the shards, under which
 // the command has found nothing, are still held.
 func (s *Session) register(b *blocking, wait shard.Wait, args [][]byte, shards []*shard.Shard) {
-	e := s.loop.engine
+	e := s.engine
 	waiter := &shard.Waiter{
 		Run: b.command.Run, Command: b.command.id, Args: args, Database: s.db,
 		Client: &s.client, Proto: s.proto, Shards: shards,
@@ -176,7 +176,7 @@ func (s *Session) register(b *blocking, wait shard.Wait, args [][]byte, shards [
 	if wait.Until > 0 {
 		timeout := time.Duration(wait.Until-e.Shards.Now()) * time.Millisecond
 		b.timer = time.AfterFunc(max(timeout, 0), func() {
-			s.loop.post(func() { s.unblock(b, nil) })
+			s.post(func() { s.unblock(b, nil) })
 		})
 	}
 	b.waiter.Store(waiter)
@@ -195,7 +195,7 @@ func (t *blockingStart) run() {
 	s := t.session
 	w := resp.Writer{Proto: s.proto}
 	var call shard.Call
-	call.Bind(s.loop.engine.Shards, t.txn.Shards...)
+	call.Bind(s.engine.Shards, t.txn.Shards...)
 	wait, blocked := s.tryBlocking(&call, t.command, t.args, &w)
 	if !blocked {
 		t.pending.reply = w.Buf
@@ -210,7 +210,7 @@ func (t *blockingStart) done() {
 		return
 	}
 	// Its client may have gone while nobody knew yet that it would wait.
-	t.session.loop.post(func() {
+	t.session.post(func() {
 		if t.session.closed {
 			t.session.abandon(&t.blocking)
 		}
@@ -236,7 +236,7 @@ func (s *Session) unblock(b *blocking, err error) {
 		}
 		if !cancelled {
 			time.AfterFunc(unblockRetry, func() {
-				s.loop.post(func() { s.unblock(b, err) })
+				s.post(func() { s.unblock(b, err) })
 			})
 			return
 		}
@@ -279,7 +279,7 @@ func (s *Session) endBlock(b *blocking) {
 	if b.begun.Swap(false) {
 		s.info.blocking.CompareAndSwap(b, nil)
 		s.setFlag(flagBlocked, false)
-		s.loop.engine.clients.blocked.Add(-1)
+		s.engine.clients.blocked.Add(-1)
 	}
 }
 
@@ -288,7 +288,7 @@ func (s *Session) abandon(b *blocking) {
 	if waiter := b.waiter.Load(); waiter != nil {
 		if cancelled, done := waiter.Cancel(); !cancelled && !done {
 			time.AfterFunc(unblockRetry, func() {
-				s.loop.post(func() { s.abandon(b) })
+				s.post(func() { s.abandon(b) })
 			})
 			return
 		}
@@ -302,11 +302,11 @@ func (s *Session) cancelBlock() {
 		s.abandon(b)
 	}
 	if s.hold == holdPause {
-		p := &s.loop.engine.pause
+		p := &s.engine.pause
 		p.mu.Lock()
 		if _, waits := p.waiting[s]; waits {
 			delete(p.waiting, s)
-			s.loop.engine.clients.blocked.Add(-1)
+			s.engine.clients.blocked.Add(-1)
 		}
 		p.mu.Unlock()
 	}
@@ -327,6 +327,6 @@ func (s *Session) unblockWith(err error) bool {
 	if b == nil {
 		return false
 	}
-	s.loop.post(func() { s.unblock(b, err) }) // not a later wait, should this one be over by now
+	s.post(func() { s.unblock(b, err) }) // not a later wait, should this one be over by now
 	return true
 }

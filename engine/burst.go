@@ -172,7 +172,7 @@ func (s *Session) runGroups(out *[]byte) (all bool) {
 // appends their replies to out. rest says that some of them had to be posted,
 // because somebody is to be served between them.
 func (s *Session) runGroup(index int, out *[]byte) (ran, rest bool) {
-	e := s.loop.engine
+	e := s.engine
 	sh := e.Shards.Shards[index]
 	if e.foreignOnly || !sh.Enter() {
 		return false, false
@@ -189,7 +189,7 @@ func (s *Session) runGroup(index int, out *[]byte) (ran, rest bool) {
 // runAcross runs the commands over several shards, here or, where a shard is busy,
 // by a transaction. It says whether all have run here.
 func (s *Session) runAcross(out *[]byte) (all bool) {
-	e := s.loop.engine
+	e := s.engine
 	x := &s.loop.crossing
 	x.finish(e)
 	if e.foreignOnly || !e.Shards.EnterAll(x.shards) {

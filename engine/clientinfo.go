@@ -29,7 +29,7 @@ func (s *Session) Info() ClientInfo {
 	flags := i.flags.Load()
 	now := time.Now()
 	info := ClientInfo{
-		ID: i.id, Addr: i.conn.RemoteAddr, LocalAddr: i.conn.LocalAddr, FD: i.conn.FD,
+		ID: i.id, Addr: i.conn.RemoteAddr, LocalAddr: i.conn.LocalAddr, FD: int(i.fd.Load()),
 		Name: *i.name.Load(), LibName: *i.libName.Load(), LibVersion: *i.libVersion.Load(),
 		Age: now.Sub(i.created), Idle: max(0, time.Duration(now.UnixMilli()-i.lastActive.Load())*time.Millisecond),
 		DB: int(i.db.Load()), Proto: int(i.proto.Load()), Multi: int(i.multi.Load()), Watching: int(i.watching.Load()),

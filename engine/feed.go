@@ -46,13 +46,13 @@ func (s *Session) Feed(data []byte) {
 // keep adds bytes to the input that waits. A client that sends more than it may
 // is closed, as in Redis.
 func (s *Session) keep(data []byte) {
-	limit := s.loop.engine.limits.inputBytes.Load()
+	limit := s.engine.limits.inputBytes.Load()
 	if s.hold == holdOutput && (limit == 0 || limit > inputHeldBytes) {
 		limit = inputHeldBytes
 	}
 	if limit > 0 && int64(len(s.input)+len(data)) > limit {
-		s.loop.engine.Totals.InputLimitClosed.Add(1)
-		s.loop.engine.Log.Warn("closing client that reached the query buffer limit", "client", s.info.id)
+		s.engine.Totals.InputLimitClosed.Add(1)
+		s.engine.Log.Warn("closing client that reached the query buffer limit", "client", s.info.id)
 		s.close()
 		return
 	}
@@ -212,7 +212,7 @@ func (s *Session) protocolError(err error) {
 		s.pipeline.ready(w.Buf)
 	}
 	s.loop.errors.count(err)
-	s.loop.engine.Log.Debug("protocol error", "client", s.info.id, "err", err)
+	s.engine.Log.Debug("protocol error", "client", s.info.id, "err", err)
 	s.CloseAfterReply()
 }
 
@@ -292,7 +292,7 @@ func (s *Session) release() {
 func (s *Session) publishBuffers() {
 	s.info.inputBytes.Store(int64(len(s.input)))
 	s.info.inputFree.Store(int64(cap(s.input) - len(s.input)))
-	if n := int64(len(s.input)); n > s.loop.engine.Totals.MaxInput.Load() {
-		s.loop.engine.Totals.MaxInput.Store(n)
+	if n := int64(len(s.input)); n > s.engine.Totals.MaxInput.Load() {
+		s.engine.Totals.MaxInput.Store(n)
 	}
 }

@@ -60,7 +60,7 @@ func (s *Session) dispatch(args [][]byte) bool {
 
 // plain says that nothing about the session or the server wants a closer look at c.
 func (s *Session) plain(c *Command) bool {
-	e := s.loop.engine
+	e := s.engine
 	return s.multi == nil && s.reply == replyOn && s.authenticated && c.Flags&(Long|Protected|Blocking) == 0 && c.Start == nil &&
 		e.closed.load()&^closedTo(c.Flags) == 0 && !e.pause.any() && !e.Monitors.any() && (c.Flags&DenyOOM == 0 || e.limits.maxMemory.Load() == 0) &&
 		(c.Flags&Write == 0 || !e.limits.replicasMissing() && e.writesRefused.Load() == nil)
@@ -76,7 +76,7 @@ func fits(c *Command, n int) bool {
 
 // gate refuses what the client or the server may not do now.
 func (s *Session) gate(c *Command, args [][]byte) error {
-	e := s.loop.engine
+	e := s.engine
 	if c.Is(Protected) {
 		if err := e.protected(s, c); err != nil {
 			return err
@@ -234,7 +234,7 @@ func (s *Session) runHere(c *Command, args [][]byte) {
 	w := s.here()
 	// The command may be CLIENT REPLY, which decides about its own reply, too.
 	s.muted = s.takeDrop()
-	ctx := Context{Engine: s.loop.engine, Session: s, Args: args, Reply: &w, Command: c}
+	ctx := Context{Engine: s.engine, Session: s, Args: args, Reply: &w, Command: c}
 	ctx.run(s.loop.counter, &s.loop.errors)
 	s.keepHere(&w, s.muted)
 }

@@ -73,7 +73,7 @@ func (m *monitors) feed(by *Session, db int, c *Command, args [][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for s := range m.all {
-		s.loop.post(func() {
+		s.post(func() {
 			if s.closed {
 				return
 			}

@@ -53,7 +53,7 @@ var wait = Command{
 //
 // What the client wrote is taken to be all that was written so far.
 func startWait(s *Session, c *Command, args [][]byte) bool {
-	if r := s.loop.engine.Replication(); r != nil && r.State().Replica {
+	if r := s.engine.Replication(); r != nil && r.State().Replica {
 		s.runHere(c, args) // which says so
 		return true
 	}
@@ -62,12 +62,12 @@ func startWait(s *Session, c *Command, args [][]byte) bool {
 		s.Refuse(c, resp.ErrNotInteger)
 		return true
 	}
-	timeout, err := s.loop.engine.ParseTimeout(args[2])
+	timeout, err := s.engine.ParseTimeout(args[2])
 	if err != nil {
 		s.Refuse(c, err)
 		return true
 	}
-	r := s.loop.engine.Replication()
+	r := s.engine.Replication()
 	position := int64(0)
 	if r != nil {
 		position = r.Changed()
@@ -111,7 +111,7 @@ func (s *Session) waitFor(c *Command, timeout time.Duration, measure func() (n c
 			wake()
 		}
 	}
-	if r := s.loop.engine.Replication(); r != nil {
+	if r := s.engine.Replication(); r != nil {
 		forget = r.Await(look)
 	}
 	return look
@@ -325,7 +325,7 @@ func (t *execution) runWhole() {
 // run executes the queued commands under the turns of all shards they need.
 func (t *execution) run(call *shard.Call, w *resp.Writer, counter *shard.CommandCounter, errors *errorCounts) {
 	s := t.session
-	e := s.loop.engine
+	e := s.engine
 	start := clock.Monotonic()
 	call.BeginClient(&s.client, w)
 	defer call.EndClient()
@@ -370,7 +370,7 @@ func (t *execution) run(call *shard.Call, w *resp.Writer, counter *shard.Command
 // showExec tells monitors that a transaction is over, after all that it did and
 // also when it did nothing.
 func (s *Session) showExec(c *Command) {
-	if m := &s.loop.engine.Monitors; m.any() {
+	if m := &s.engine.Monitors; m.any() {
 		m.feed(s, s.db, c, [][]byte{[]byte("exec")})
 	}
 }

@@ -55,10 +55,10 @@ func (p *pause) enlist(s *Session) {
 	}
 	p.waiting[s] = struct{}{}
 	s.setFlag(flagBlocked, true)
-	s.loop.engine.clients.blocked.Add(1)
+	s.engine.clients.blocked.Add(1)
 	if p.state.Load() == pauseNone {
 		// It ended a moment ago, before the session was on the list.
-		go p.release(s.loop.engine)
+		go p.release(s.engine)
 	}
 }
 
@@ -142,7 +142,7 @@ func (p *pause) release(e *Engine) {
 	p.mu.Unlock()
 	for s := range waiting {
 		e.clients.blocked.Add(-1)
-		s.loop.post(func() {
+		s.post(func() {
 			s.setFlag(flagBlocked, false)
 			if s.hold == holdPause && !s.closed {
 				s.release()

@@ -73,14 +73,14 @@ func (e *Engine) ReplicaCount() int64 { return e.clients.replicas.Load() }
 // itself still reads the reply.
 func (s *Session) Kill(by *Session) {
 	s.info.killed.Store(true)
-	s.loop.engine.clients.remove(s)
+	s.engine.clients.remove(s)
 	if s == by {
 		if s.hold != holdExec { // else the loop has the rest of the session; see finished
 			s.CloseAfterReply()
 		}
 		return
 	}
-	s.loop.post(func() {
+	s.post(func() {
 		if !s.closed {
 			s.closing = true
 			s.out.Close()

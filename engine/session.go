@@ -35,11 +35,16 @@ type ConnInfo struct {
 // A Session is one client. Owned by its loop, or by the goroutine that runs a
 // transaction for it while the loop waits; the fields of info are for everyone.
 type Session struct {
-	loop   *Loop
-	out    Outlet
-	client shard.Client
-	parser resp.Parser
-	input  []byte // bytes that wait to be parsed; see input.go
+	engine *Engine
+	loop   *Loop // nil on the way from one to another
+	// home is the loop, or that which the session is on its way to, for everybody else.
+	home atomic.Pointer[Loop]
+	// arriving is what is to be done when it has come there; owned by that loop.
+	arriving []func()
+	out      Outlet
+	client   shard.Client
+	parser   resp.Parser
+	input    []byte // bytes that wait to be parsed; see input.go
 	// yielded says that the loop will come back to input by itself.
 	yielded bool
 	// inputPeak is the most that has waited since the last tick, trusted the room
@@ -97,8 +102,9 @@ const (
 type sessionInfo struct {
 	id      int64
 	created time.Time
-	conn    ConnInfo
+	conn    ConnInfo // but for FD, which changes
 
+	fd                        atomic.Int64
 	name, libName, libVersion atomic.Pointer[string]
 	lastActive                atomic.Int64 // Unix milliseconds
 	db                        atomic.Int32
@@ -135,8 +141,10 @@ const (
 func (l *Loop) Open(out Outlet, conn ConnInfo) (*Session, error) {
 	e := l.engine
 	e.Totals.ConnectionsReceived.Add(1)
-	s := &Session{loop: l, out: out, proto: 2, replySize: replySizeFirst}
+	s := &Session{engine: e, loop: l, out: out, proto: 2, replySize: replySizeFirst}
+	s.home.Store(l)
 	s.info.conn = conn
+	s.info.fd.Store(int64(conn.FD))
 	s.info.created = time.Now()
 	s.info.multi.Store(-1)
 	s.info.proto.Store(2)
@@ -168,9 +176,9 @@ func (s *Session) Closed(error) {
 	s.closed = true
 	s.cancelBlock()
 	delete(s.loop.sessions, s)
-	s.loop.engine.clients.remove(s)
+	s.engine.clients.remove(s)
 	if s.replica != nil {
-		s.loop.engine.clients.replicas.Add(-1)
+		s.engine.clients.replicas.Add(-1)
 		s.replica.Gone()
 	}
 	if s.hold != holdExec {
@@ -183,7 +191,7 @@ func (s *Session) Closed(error) {
 // runs with the session it has to wait for it.
 func (s *Session) forget() {
 	s.dropWatch()
-	s.loop.engine.Monitors.remove(s)
+	s.engine.Monitors.remove(s)
 	s.input = nil
 	s.distrust()
 	s.multi = nil
@@ -279,14 +287,14 @@ func (s *Session) CloseAfterReply() {
 // Reset brings the session back to the state of a new connection (RESET).
 func (s *Session) Reset() {
 	s.discard()
-	s.loop.engine.Monitors.remove(s)
+	s.engine.Monitors.remove(s)
 	s.Select(0)
 	s.SetProto(2)
 	s.SetName("")
 	s.SetNoTouch(false)
 	s.SetNoEvict(false)
 	s.reply, s.muted = replyOn, false
-	s.authenticated = *s.loop.engine.limits.password.Load() == ""
+	s.authenticated = *s.engine.limits.password.Load() == ""
 }
 
 // SetReply is CLIENT REPLY: on, off, or skip the next reply.
@@ -308,12 +316,12 @@ func (s *Session) limits() *resp.Limits {
 	if !s.authenticated {
 		return &unauthenticated
 	}
-	return s.loop.engine.limits.trusted.Load()
+	return s.engine.limits.trusted.Load()
 }
 
 // tick looks after a client that has been quiet or does not read.
 func (s *Session) tick(now time.Time) {
-	e := s.loop.engine
+	e := s.engine
 	millis := now.UnixMilli()
 	if timeout := e.limits.timeout.Load(); timeout > 0 && s.hold == holdNone && s.pipeline.empty() && !s.isMonitor() && s.replica == nil &&
 		millis-s.info.lastActive.Load() > timeout*1000 {
@@ -326,7 +334,7 @@ func (s *Session) tick(now time.Time) {
 
 // checkOutput closes a client that leaves more unread than its class may.
 func (s *Session) checkOutput(nowMillis int64) {
-	e := s.loop.engine
+	e := s.engine
 	limit := e.limits.output.Load().Normal
 	queued := int64(s.out.Unsent() + s.pipeline.bytes)
 	if s.replica != nil {

@@ -21,7 +21,7 @@ const (
 func (s *Session) SendFrom(r Replica) {
 	s.replica = r
 	s.setFlag(flagReplica, true)
-	s.loop.engine.clients.replicas.Add(1)
+	s.engine.clients.replicas.Add(1)
 	s.Wake()
 }
 
@@ -29,11 +29,11 @@ func (s *Session) SendFrom(r Replica) {
 func (s *Session) Replica() Replica { return s.replica }
 
 // Wake says that the replica has something to send. Safe for concurrent use.
-func (s *Session) Wake() { s.loop.post(s.pump) }
+func (s *Session) Wake() { s.post(s.pump) }
 
 // Disconnect ends the connection. Safe for concurrent use.
 func (s *Session) Disconnect() {
-	s.loop.post(func() {
+	s.post(func() {
 		if !s.closed {
 			s.closing = true
 			s.out.Close()
@@ -99,7 +99,7 @@ func (s *Session) refuseReply() {
 	if c := s.info.command.Load(); c != nil {
 		name = c.fullName
 	}
-	s.loop.engine.Log.Warn("a replica sent a command that is answered: closing it", "client", s.info.id, "command", name)
+	s.engine.Log.Warn("a replica sent a command that is answered: closing it", "client", s.info.id, "command", name)
 	s.loop.output = s.loop.output[:0]
 	s.close()
 }
@@ -108,7 +108,8 @@ func (s *Session) refuseReply() {
 // client. Closing it, as CLIENT KILL does, calls end; over takes it off the list.
 func (e *Engine) OpenPrimary(conn ConnInfo, end func()) (over func()) {
 	l := &Loop{}
-	s := &Session{loop: l, out: primaryOutlet(end), proto: 2}
+	s := &Session{engine: e, loop: l, out: primaryOutlet(end), proto: 2}
+	s.home.Store(l)
 	l.engine, l.wake = e, func() {
 		// Nobody runs this loop: the only thing to do on it is to close.
 		if t := l.tasks.Swap(nil); t != nil {
@@ -122,6 +123,7 @@ func (e *Engine) OpenPrimary(conn ConnInfo, end func()) (over func()) {
 		s.info.libVersion.Store(text)
 	}
 	s.info.conn, s.info.created = conn, time.Now()
+	s.info.fd.Store(int64(conn.FD))
 	s.info.multi.Store(-1)
 	s.info.proto.Store(2)
 	s.info.lastActive.Store(e.NowMillis())

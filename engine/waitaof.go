@@ -52,7 +52,7 @@ func parseWaitAOF(e *Engine, args [][]byte) (w waitAOFWords, err error) {
 // What the client wrote is taken to be all that was written so far. The log is synced for
 // the sake of the answer, and replicas are asked what they have synced.
 func startWaitAOF(s *Session, c *Command, args [][]byte) bool {
-	e := s.loop.engine
+	e := s.engine
 	words, err := parseWaitAOF(e, args)
 	if err != nil {
 		s.Refuse(c, err)

@@ -104,8 +104,7 @@ func (a *acceptor) giveSpare() {
 }
 
 // few says that the duplicates of the connections under way could use up what is
-// left of the descriptors. New descriptors get the lowest free number, so nc's says
-// how many are in use at least.
+// left of the descriptors.
 func (a *acceptor) few(nc net.Conn) bool {
 	rc, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
@@ -115,25 +114,32 @@ func (a *acceptor) few(nc net.Conn) bool {
 	if err := rc.Control(func(fd uintptr) { number = int(fd) }); err != nil {
 		return true
 	}
+	return a.server.fewAbove(number)
+}
+
+// fewAbove says that a descriptor's number leaves few below the limit: new descriptors get
+// the lowest free number, so that it says how many are in use at least.
+func (s *Server) fewAbove(number int) bool {
 	const margin = 4 * openingMax
-	if number+margin < int(a.server.filesMax.Load()) {
+	if number+margin < int(s.filesMax.Load()) {
 		return false
 	}
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
 		return true
 	}
-	a.server.filesMax.Store(int64(min(lim.Cur, 1<<30)))
-	return number+margin >= int(a.server.filesMax.Load())
+	s.filesMax.Store(int64(min(lim.Cur, 1<<30)))
+	return number+margin >= int(s.filesMax.Load())
 }
 
-// place gives nc to the loop with the fewest connections, the next one in turn
-// among equals.
+// place gives nc to the loop with the fewest connections of those in use, the next one
+// in turn among equals.
 func (s *Server) place(nc net.Conn, ln net.Listener) (opening, bool) {
 	s.placing.Lock()
-	best := s.loops[s.nextLoop%len(s.loops)]
-	for i := 1; i < len(s.loops); i++ {
-		if l := s.loops[(s.nextLoop+i)%len(s.loops)]; l.count.Load() < best.count.Load() {
+	used := s.loops[:s.used.Load()]
+	best := used[s.nextLoop%len(used)]
+	for i := range used {
+		if l := used[(s.nextLoop+i)%len(used)]; l.count.Load() < best.count.Load() {
 			best = l
 		}
 	}
@@ -142,14 +148,9 @@ func (s *Server) place(nc net.Conn, ln net.Listener) (opening, bool) {
 	s.placing.Unlock()
 
 	c := &Conn{loop: best}
-	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+	if _, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		c.remote, c.local = nc.RemoteAddr().String(), nc.LocalAddr().String()
-		// gnet frees the name of an IPv6 zone into its pool of byte slices when
-		// the connection closes, as if it had allocated it.
-		tcp.Zone = ""
-		if tcp, ok := nc.LocalAddr().(*net.TCPAddr); ok {
-			tcp.Zone = ""
-		}
+		dropZones(nc)
 	} else {
 		c.unix = true
 		c.remote = strings.TrimPrefix(ln.Addr().String(), "unix:") + ":0"

@@ -32,6 +32,9 @@ type Conn struct {
 	remote, local string
 	unix          bool
 
+	spoke  uint32 // the loop's window in which it has spoken last
+	moving bool   // gnet closes the socket for the connection to go on elsewhere
+
 	opened  bool // OnOpen ran: written before the acceptor learns of it, never after
 	queued  bool // something was queued and may not have left yet
 	closing bool // Close or CloseNow was called, or a write failed: no Feed, no Write

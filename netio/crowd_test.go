@@ -41,7 +41,7 @@ func TestCrowdedLoopsTakeTurns(t *testing.T) {
 	}
 	before := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(before)
-	s.ShareProcessors(1)
+	s.ShareProcessors(1, 2)
 	close(release)
 	eventually(t, "half of the reads", func() bool {
 		mu.Lock()

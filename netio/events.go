@@ -17,14 +17,17 @@ type events struct {
 type heart struct{}
 
 func (*events) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
+	if t, ok := gc.Context().(*transit); ok {
+		t.c.loop.arrive(gc, t)
+		return nil, gnet.None
+	}
 	c, ok := gc.Context().(*Conn)
 	if !ok {
 		return nil, gnet.None
 	}
 	l := c.loop
-	c.gc, c.fd = gc, gc.Fd()
-	c.slot = len(l.conns)
-	l.conns = append(l.conns, c)
+	c.gc, c.fd, c.spoke = gc, gc.Fd(), l.window
+	l.link(c)
 
 	l.busy = true
 	session, err := l.backend.Open(c)
@@ -48,6 +51,9 @@ func (*events) OnTraffic(gc gnet.Conn) gnet.Action {
 		return gnet.None
 	}
 	l := c.loop
+	if l.speaks(c) && l.give.Load() > 0 && l.move(c, data) {
+		return gnet.None
+	}
 	l.busy = true
 	c.session.Feed(data)
 	if len(l.outbox.held) > 1 && time.Since(l.outbox.since) > outboxTimeMax {
@@ -75,6 +81,10 @@ func (*events) OnClose(gc gnet.Conn, err error) gnet.Action {
 		return gnet.None
 	}
 	l := c.loop
+	if c.moving {
+		l.closed = append(l.closed, gc)
+		return gnet.None
+	}
 	busy := l.busy
 	l.busy = true
 	l.release()

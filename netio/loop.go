@@ -24,7 +24,8 @@ type loop struct {
 	conns []*Conn
 
 	outbox outbox
-	reads  uint64 // so far; counted while the server is crowded
+	gathering
+	reads uint64 // so far; counted while the server is crowded
 
 	// busy is set while the backend is running: it must not be called again until
 	// it returns. What it has to hear about waits in ending and due.
@@ -116,6 +117,7 @@ func (r *tickRun) Run(context.Context) error {
 	l.backend.Tick(time.Now())
 	l.busy = false
 	l.settle()
+	l.turn()
 	clear(l.closed)
 	l.closed = l.closed[:0]
 	if cap(l.closed) > 1024 {
@@ -181,16 +183,27 @@ func (l *loop) settle() {
 func (l *loop) forget(c *Conn) {
 	c.staged.drop()
 	c.drained = nil
+	l.unlink(c)
+	if s := c.session; s != nil {
+		c.session = nil
+		s.Closed(c.err)
+	}
+}
+
+// link makes an open connection one of the loop's.
+func (l *loop) link(c *Conn) {
+	c.slot = len(l.conns)
+	l.conns = append(l.conns, c)
+}
+
+// unlink undoes link, and stops counting the connection.
+func (l *loop) unlink(c *Conn) {
 	if last := len(l.conns) - 1; c.slot <= last && l.conns[c.slot] == c {
 		l.conns[c.slot] = l.conns[last]
 		l.conns[c.slot].slot = c.slot
 		l.conns[last] = nil
 		l.conns = l.conns[:last]
 		l.count.Add(-1)
-	}
-	if s := c.session; s != nil {
-		c.session = nil
-		s.Closed(c.err)
 	}
 }
 

@@ -35,6 +35,13 @@ type Loop interface {
 	// Woken says that wake was called at least once since the last Woken.
 	Woken()
 
+	// Leave is asked before a connection goes to another loop, between two calls of
+	// its Feed: false keeps it here. After true, the session is not called before
+	// Arrive is, on the other loop, where the connection may have another descriptor.
+	Leave(s Session, to Loop) bool
+	// Arrive takes up a session that has left another loop.
+	Arrive(s Session, c *Conn)
+
 	// Tick is called about every 100 ms.
 	Tick(now time.Time)
 }
@@ -49,7 +56,7 @@ const (
 )
 
 // Session is a client's state as netio sees it. All methods are called on the
-// loop of its connection, and never from inside a call to a Conn.
+// loop of its connection, which may change, and never from inside a call to a Conn.
 type Session interface {
 	// Feed hands over bytes in the order they arrived. data is borrowed: it is
 	// valid until Feed returns. Feed is not called any more after Conn.Close.

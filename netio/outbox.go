@@ -120,6 +120,7 @@ func (l *loop) release() {
 	}
 	ticket := l.backend.Commit(false)
 	if len(o.promised) > 0 || ticket != Now && ticket != Never {
+		l.waited = true
 		o.promised = append(o.promised, promise{o.held, o.bytes, ticket})
 		o.held, o.bytes = nil, nil
 		return
@@ -136,6 +137,7 @@ func (l *loop) release() {
 func (l *loop) promise(c *Conn, p []byte, promises bool, t Ticket) {
 	c.held++
 	c.heldBytes += len(p)
+	l.waited = true
 	l.outbox.promised = append(l.outbox.promised, promise{[]heldReply{{c, len(p), promises}}, slices.Clone(p), t})
 }
 

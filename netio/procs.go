@@ -28,9 +28,9 @@ import (
 // for a server that has the process to itself; an embedded one leaves it alone.
 type Processors struct {
 	most int
-	used func() time.Duration // processor time of this process so far
-	work func() uint64        // what the process has done so far, say in commands
-	set  func(procs int)      // what else is to know
+	used func() time.Duration   // processor time of this process so far
+	work func() uint64          // what the process has done so far, say in commands
+	set  func(procs, loops int) // what else is to know
 	need atomic.Bool
 	wake chan struct{}
 	stop chan struct{}
@@ -72,12 +72,13 @@ const (
 
 // GovernProcessors starts following the load with between 1 and most processors.
 // work tells how much the process has done since its start; only its growth
-// matters. set is told each number of processors before it comes into force.
-func GovernProcessors(most int, work func() uint64, set func(procs int)) *Processors {
+// matters. set is told each number of processors before it comes into force, and how many
+// event loops have work for one: no more of them for the sake of something long.
+func GovernProcessors(most int, work func() uint64, set func(procs, loops int)) *Processors {
 	return governProcessors(most, cpuTime, work, set)
 }
 
-func governProcessors(most int, used func() time.Duration, work func() uint64, set func(procs int)) *Processors {
+func governProcessors(most int, used func() time.Duration, work func() uint64, set func(procs, loops int)) *Processors {
 	p := &Processors{most: max(most, 1), used: used, work: work, set: set,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	go p.run()
@@ -88,12 +89,14 @@ func governProcessors(most int, used func() time.Duration, work func() uint64, s
 func (p *Processors) Stop() {
 	close(p.stop)
 	<-p.done
-	p.use(p.most)
+	p.use(p.most, p.most)
 }
 
-func (p *Processors) use(procs int) {
-	p.set(procs)
-	runtime.GOMAXPROCS(procs)
+func (p *Processors) use(procs, loops int) {
+	p.set(procs, loops)
+	if procs != runtime.GOMAXPROCS(0) { // which stops the world
+		runtime.GOMAXPROCS(procs)
+	}
 }
 
 // Need hands out all processors at once, because something long is about to run
@@ -109,8 +112,8 @@ func (p *Processors) Need() {
 
 func (p *Processors) run() {
 	defer close(p.done)
-	g := governor{most: p.most, procs: 1}
-	p.use(g.procs)
+	g := governor{most: p.most, procs: 1, loops: 1}
+	p.use(g.procs, g.loops)
 	timer := time.NewTimer(procsSampleIdle)
 	defer timer.Stop()
 	lastUsed, lastWork, lastAt := p.used(), p.work(), time.Now()
@@ -121,7 +124,7 @@ func (p *Processors) run() {
 		case <-p.wake:
 		case <-timer.C:
 		}
-		before := g.procs
+		procs, loops := g.procs, g.loops
 		if p.need.Swap(false) {
 			g.demand()
 		}
@@ -132,8 +135,8 @@ func (p *Processors) run() {
 			g.sample(load, float64(work-lastWork)/took.Seconds(), took)
 			lastUsed, lastWork, lastAt = used, work, now
 		}
-		if g.procs != before {
-			p.use(g.procs)
+		if g.procs != procs || g.loops != loops {
+			p.use(g.procs, g.loops)
 		}
 		if load < 0.05 {
 			timer.Reset(procsSampleIdle)
@@ -147,6 +150,8 @@ func (p *Processors) run() {
 // in processors, the work done per second, and how long it took.
 type governor struct {
 	most, procs int
+	loops       int           // event loops that have work for a processor
+	narrow      time.Duration // how long they have been saturated
 	quiet       time.Duration // how long the load would have fitted one fewer
 	loose       time.Duration // how long the load might have fitted one fewer
 	full        int           // samples in a row that were saturated
@@ -155,6 +160,7 @@ type governor struct {
 
 	trial     time.Duration // how long the trial has lasted, 0 for none
 	trialFrom int           // processors before it
+	loopsFrom int           // loops before it
 	during    average       // since procsSettle
 	more      patience      // for trials of all processors
 	fewer     patience      // for trials of one fewer
@@ -206,6 +212,11 @@ func (g *governor) sample(load, rate float64, took time.Duration) {
 	if g.needed = max(g.needed-took, 0); g.needed > 0 {
 		return
 	}
+	if g.loops == g.procs || load < procsFull*float64(g.loops) {
+		g.narrow = 0
+	} else if g.narrow += took; g.narrow >= procsCalm { // not only something long is at work
+		g.loops, g.narrow = g.procs, 0
+	}
 	fewer := float64(g.procs - 1)
 	switch {
 	case load >= procsFull*float64(g.procs) && g.procs < g.most:
@@ -223,6 +234,7 @@ func (g *governor) sample(load, rate float64, took time.Duration) {
 		if g.quiet += took; g.quiet >= procsCalm {
 			g.quiet = 0
 			g.procs--
+			g.loops = min(g.loops, g.procs)
 		}
 		return
 	case g.procs > 1 && load < procsLoose*fewer && load < procsFull*float64(g.procs):
@@ -242,6 +254,10 @@ func (g *governor) sample(load, rate float64, took time.Duration) {
 // try begins a trial.
 func (g *governor) try(procs int) {
 	g.trial, g.trialFrom, g.during = 1, g.procs, average{}
+	g.loopsFrom = g.loops
+	if g.loops = min(g.loops, procs); procs > g.procs {
+		g.loops = procs
+	}
 	g.procs = procs
 }
 
@@ -279,7 +295,7 @@ func (g *governor) end(good bool, p *patience, most time.Duration) {
 		*p = patience{}
 		return
 	}
-	g.procs = g.trialFrom
+	g.procs, g.loops = g.trialFrom, g.loopsFrom
 	p.failed(most)
 }
 

@@ -10,7 +10,7 @@ import (
 // All processors on trial when one is saturated, back when nothing was gained,
 // one fewer at a time when the work has fitted for a while.
 func TestGovernor(t *testing.T) {
-	g := governor{most: 4, procs: 1}
+	g := governor{most: 4, procs: 1, loops: 1}
 	f := func(load, rate float64, d time.Duration, want int) {
 		t.Helper()
 		for at := time.Duration(0); at < d; at += procsSampleBusy {
@@ -45,12 +45,36 @@ func TestGovernor(t *testing.T) {
 	f(0.2, 1000, procsSampleBusy, 4) // something long runs
 	f(0.2, 1000, procsNeeded+4*procsCalm, 1)
 
-	g = governor{most: 2, procs: 2}
+	g = governor{most: 2, procs: 2, loops: 2}
 	f(1.3, 1000, procsCalm/2, 1)
 	f(0.98, 900, trial, 1) // less work, but for much less
-	g = governor{most: 2, procs: 2}
+	g = governor{most: 2, procs: 2, loops: 2}
 	f(1.3, 1000, procsCalm/2, 1)
 	f(0.98, 800, trial, 2)
+}
+
+// Event loops get what their own work needs, and no more for the sake of something long.
+func TestGovernorLoops(t *testing.T) {
+	g := governor{most: 4, procs: 1, loops: 1}
+	f := func(load, rate float64, d time.Duration, procs, loops int) {
+		t.Helper()
+		for at := time.Duration(0); at < d; at += procsSampleBusy {
+			g.sample(load, rate, procsSampleBusy)
+		}
+		if g.procs != procs || g.loops != loops {
+			t.Fatalf("load %v for %v: %d processors for %d loops, want %d for %d", load, d, g.procs, g.loops, procs, loops)
+		}
+	}
+	g.demand()
+	f(1.2, 1000, procsNeeded-procsSampleBusy, 4, 1) // something long runs
+	f(0.2, 1000, 4*procsCalm, 1, 1)
+	g.demand()
+	f(3.5, 1000, procsNeeded+procsCalm/2, 4, 1)
+	f(3.5, 1000, procsCalm, 4, 4) // it was not only that
+	f(0.7, 1000, procsCalm, 3, 3)
+	f(0.7, 1000, 3*procsCalm, 1, 1)
+	f(0.95, 1000, 2*procsSampleBusy, 4, 4) // a trial is one of loops as well
+	f(0.95, 1000, procsSettle+procsTrial, 1, 1)
 }
 
 func TestProcessors(t *testing.T) {
@@ -69,7 +93,7 @@ func TestProcessors(t *testing.T) {
 			return uint64(time.Since(began)) * uint64(runtime.GOMAXPROCS(0))
 		}
 		return 0
-	}, func(procs int) { told.Store(int32(procs)) })
+	}, func(procs, _ int) { told.Store(int32(procs)) })
 	eventually(t, "one processor for an idle process", func() bool { return runtime.GOMAXPROCS(0) == 1 })
 	busy.Store(true)
 	eventually(t, "all processors for a busy one", func() bool { return runtime.GOMAXPROCS(0) == 3 })

@@ -29,6 +29,12 @@ type Server struct {
 	placing  sync.Mutex // guards nextLoop, and the choice of a loop
 	nextLoop int
 
+	gathering sync.Mutex   // held by gather; guards worth and calm
+	worth     int          // how many loops are worth a processor
+	calm      int          // ticks since replies had to wait
+	used      atomic.Int32 // how many loops are in use: the first ones
+	stopping  atomic.Bool  // no connection moves any more
+
 	accepting     sync.WaitGroup // the acceptors
 	stopAccepting chan struct{}
 	stopOnce      sync.Once
@@ -81,6 +87,8 @@ func Serve(ctx context.Context, backend Backend, o Options) (*Server, error) {
 		_ = s.client.Stop()
 		return fail(fmt.Errorf("event loops: %w", err))
 	}
+	s.worth, s.calm = len(s.loops), gatherCalm
+	s.used.Store(int32(len(s.loops)))
 	for _, l := range s.loops {
 		l.backend = backend.NewLoop(l.index, l.wake)
 	}
@@ -165,6 +173,10 @@ func (s *Server) tick() {
 		case <-s.stopTicks:
 			return
 		case <-t.C:
+			s.gathering.Lock()
+			s.calm++
+			s.gather()
+			s.gathering.Unlock()
 			for _, l := range s.loops {
 				if l.tickPending.CompareAndSwap(false, true) {
 					_ = l.post((*tickRun)(l))
@@ -192,10 +204,14 @@ func (s *Server) Listeners() []net.Addr {
 	return addrs
 }
 
-// ShareProcessors tells the loops how many processors there are for them. Loops
-// that outnumber them give way to each other after a few connections, and do not
-// wait for the scheduler to part them, which takes ten milliseconds.
-func (s *Server) ShareProcessors(procs int) { s.crowded.Store(procs < len(s.loops)) }
+// ShareProcessors tells the loops how many processors there are, and how many loops are
+// worth one. Loops that outnumber the processors give way to each other after a few
+// connections, and do not wait for the scheduler to part them, which takes ten
+// milliseconds. While replies have to wait, busy connections move to loops that are worth it.
+func (s *Server) ShareProcessors(procs, loops int) {
+	s.crowded.Store(procs < len(s.loops))
+	s.worthy(loops)
+}
 
 // Loops is the number of event loops.
 func (s *Server) Loops() int { return len(s.loops) }
@@ -261,6 +277,7 @@ const shutdownGrace = time.Second
 
 func (s *Server) shutdown(ctx context.Context) error {
 	s.StopAccepting()
+	s.stopping.Store(true)
 	close(s.openings)
 	<-s.collected
 	for _, l := range s.loops {

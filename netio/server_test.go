@@ -176,6 +176,7 @@ func TestConnectionsAtRandom(t *testing.T) {
 			s.c.Write(data)
 		}
 	}
+	backend.left = func(l *toyLoop, s *toySession) { delete(live[l.index], s) }
 	backend.woken = func(l *toyLoop) {
 		for s := range live[l.index] { // push messages, as pub/sub would
 			if s.over {

@@ -25,12 +25,15 @@ type toy struct {
 	commit    func(l *toyLoop, wait bool) Ticket
 	committed func(l *toyLoop, t Ticket) Ticket
 	tick      func(l *toyLoop)
+	stay      func(s *toySession) bool // it does not leave
+	left      func(l *toyLoop, s *toySession)
 
 	loops  []*toyLoop
 	opened atomic.Int64
 	closed atomic.Int64
 	twice  atomic.Int64 // sessions that were told twice, or after the end
 	reason atomic.Value // the last closeReason
+	moved  atomic.Int64
 }
 
 type toyLoop struct {
@@ -95,6 +98,36 @@ func (l *toyLoop) Woken() {
 	}
 }
 
+func (l *toyLoop) Leave(session Session, to Loop) bool {
+	l.enter()
+	defer l.leave()
+	s := session.(*toySession)
+	if s.toyLoop != l || s.over {
+		panic("a session leaves a loop that is not its own, or after its end")
+	}
+	if l.stay != nil && l.stay(s) {
+		return false
+	}
+	if l.left != nil {
+		l.left(l, s)
+	}
+	l.sessions--
+	s.toyLoop = nil
+	return true
+}
+
+func (l *toyLoop) Arrive(session Session, c *Conn) {
+	l.enter()
+	defer l.leave()
+	s := session.(*toySession)
+	if s.toyLoop != nil || s.c != c {
+		panic("a session arrives that has not left")
+	}
+	l.sessions++
+	l.moved.Add(1)
+	s.toyLoop = l
+}
+
 func (l *toyLoop) Tick(time.Time) {
 	l.enter()
 	defer l.leave()
@@ -155,6 +188,10 @@ func serve(t testing.TB, backend *toy, o Options) *Server {
 	}
 	if holdReplies {
 		hold(s)
+	}
+	if scatterConns {
+		stop := scatter(s)
+		t.Cleanup(stop)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -219,6 +219,14 @@ func (l *loop) Committed(t netio.Ticket) netio.Ticket {
 	return t
 }
 
+// Leave implements netio.Loop.
+func (l *loop) Leave(s netio.Session, to netio.Loop) bool {
+	return s.(*engine.Session).Leave(to.(*loop).Loop)
+}
+
+// Arrive implements netio.Loop.
+func (l *loop) Arrive(s netio.Session, c *netio.Conn) { l.Loop.Arrive(s.(*engine.Session), c.FD()) }
+
 // Tick implements netio.Loop.
 func (l *loop) Tick(now time.Time) {
 	l.turns.Store(now.UnixNano())

@@ -31,6 +31,8 @@ func (loop) Open(c *netio.Conn) (netio.Session, error) { return &session{c: c}, 
 func (loop) Commit(bool) netio.Ticket                  { return netio.Now }
 func (loop) Committed(t netio.Ticket) netio.Ticket     { return t }
 func (loop) Woken()                                    {}
+func (loop) Leave(netio.Session, netio.Loop) bool      { return true }
+func (loop) Arrive(netio.Session, *netio.Conn)         {}
 func (loop) Tick(time.Time)                            {}
 
 type session struct {
@@ -66,7 +68,7 @@ func main() {
 		runtime.GOMAXPROCS(*procs)
 	}
 	if *govern {
-		defer netio.GovernProcessors(runtime.GOMAXPROCS(0), pings.Load, func(int) {}).Stop()
+		defer netio.GovernProcessors(runtime.GOMAXPROCS(0), pings.Load, func(int, int) {}).Stop()
 	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
