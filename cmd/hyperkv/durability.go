@@ -134,8 +134,15 @@ func (d *durability) journalOptions() journal.Options {
 		Policy:    policies[d.engine.Params.String("appendfsync")],
 		Player:    func(log, shards int) journal.Player { return player{d.engine.NewReplayer(log, shards)} },
 		Committed: d.committed,
+		Blocks: func() {
+			d.engine.Shards.LongAhead()
+			time.Sleep(governorTakes)
+		},
 	}
 }
+
+// governorTakes is how long it takes the processors that LongAhead asks for to be there.
+const governorTakes = time.Millisecond
 
 // record lets a journal record what shards do from now on, or none. The call has all
 // shards.

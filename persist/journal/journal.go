@@ -46,6 +46,11 @@ type Options struct {
 	// Committed is called after the time of a ticket has come, on another goroutine. It
 	// must not block. Nil if nobody wants to know.
 	Committed func()
+	// Blocks is called before a goroutine of the journal waits for the medium for longer
+	// than a sync of Always takes, once a second while there are writes. Go's scheduler
+	// may notice only after ten milliseconds that a processor is not in use meanwhile. Nil
+	// if nobody wants to know.
+	Blocks func()
 }
 
 const shardsMax = 1 << 12
@@ -74,6 +79,7 @@ type Journal struct {
 	// that since reads, or 0.
 	syncStarted atomic.Int64
 	delayed     atomic.Uint64 // how often a Commit had to wait for that
+	kept        atomic.Uint64 // see news
 
 	rounds  rounds
 	commits commitLog
@@ -332,6 +338,9 @@ func (j *Journal) upkeep() {
 	if failed != nil && errors.Is(failed.err, wal.ErrBroken) {
 		return // for good
 	}
+	if j.news() && j.o.Blocks != nil {
+		j.o.Blocks()
+	}
 	copied := j.commits.next()
 	for _, l := range j.logs {
 		err := l.Write()
@@ -357,6 +366,15 @@ func (j *Journal) upkeep() {
 	if failed != nil && j.failed.CompareAndSwap(failed, nil) {
 		j.o.Log.Info("the journal is written again: writes are accepted")
 	}
+}
+
+// news says whether anything has been recorded since it was asked last.
+func (j *Journal) news() bool {
+	var recorded uint64
+	for _, l := range j.logs {
+		recorded += l.Appended()
+	}
+	return j.kept.Swap(recorded) != recorded
 }
 
 // halt ends the journal's goroutines.

@@ -378,6 +378,37 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
+// Who runs beside the journal is told before it waits for the medium, if it has to.
+func TestBlocks(t *testing.T) {
+	d := frail.New()
+	told, synced := 0, 0
+	o := options(d, 2, &world{})
+	o.Policy = EverySecond
+	o.Blocks = func() { told++ }
+	j, _, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.halt() // what it does by itself is done here
+	d.Fault = func(op, name string) error {
+		if op == "sync" {
+			if synced++; told == 0 {
+				t.Errorf("%s is synced, and nobody was told", name)
+			}
+		}
+		return nil
+	}
+	record(j, 1, []int{0, 1})
+	j.upkeep()
+	if told != 1 || synced == 0 {
+		t.Errorf("told %d times of %d syncs", told, synced)
+	}
+	j.upkeep()
+	if told != 1 {
+		t.Error("told again, although nothing was recorded")
+	}
+}
+
 // A sync that fails while the disk is full is not forgotten when there is room again.
 func TestFailedSyncOfFullDisk(t *testing.T) {
 	d := frail.New()

@@ -313,10 +313,10 @@ func (l *Log) reserve(length int, write bool) (*spare, error) {
 	if write {
 		zeros := make([]byte, min(length, 1<<20))
 		for at := 0; at < length && err == nil; at += len(zeros) {
-			_, err = s.file.WriteAt(zeros[:min(len(zeros), length-at)], int64(at))
-		}
-		if err == nil {
-			err = s.file.Sync()
+			// Piece by piece: the syncs that replies wait for stand behind each.
+			if _, err = s.file.WriteAt(zeros[:min(len(zeros), length-at)], int64(at)); err == nil {
+				err = s.file.Sync()
+			}
 		}
 	}
 	if err != nil {
