@@ -177,10 +177,10 @@ func (l *Loop) complete(p *pending) {
 	}
 }
 
-// post has run called on the loop. Any goroutine may call it.
 // Post has f run on the loop, between its rounds. Any goroutine may call it.
 func (l *Loop) Post(f func()) { l.post(f) }
 
+// post is Post for the engine's own.
 func (l *Loop) post(run func()) {
 	t := &task{run: run}
 	for {

@@ -80,12 +80,7 @@ func (s *Session) Kill(by *Session) {
 		}
 		return
 	}
-	s.post(func() {
-		if !s.closed {
-			s.closing = true
-			s.out.Close()
-		}
-	})
+	s.Disconnect()
 }
 
 // Killed says whether Kill was called. Safe for concurrent use.

@@ -2,7 +2,6 @@ package netio
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -45,16 +44,10 @@ func TestMovingConnections(t *testing.T) {
 	defer func() { scatterConns, promiseReplies = false, false }()
 	for _, promise := range []bool{false, true} {
 		promiseReplies = promise
-		for _, c := range []struct {
-			name string
-			test func(t *testing.T)
-		}{
-			{"order", TestOrderUnderPartialWrites}, {"big", TestBigWrite}, {"half close", TestHalfClose},
-			{"lost", TestWriteToLostClient}, {"random", TestConnectionsAtRandom}, {"shutdown", TestShutdownFlushes},
-			{"echo", testEcho},
-		} {
-			t.Run(fmt.Sprint(c.name, promise), c.test)
-		}
+		runAll(t,
+			named{"order", TestOrderUnderPartialWrites}, named{"big", TestBigWrite}, named{"half close", TestHalfClose},
+			named{"lost", TestWriteToLostClient}, named{"random", TestConnectionsAtRandom}, named{"shutdown", TestShutdownFlushes},
+			named{"echo", testEcho})
 	}
 }
 

@@ -23,18 +23,12 @@ func hold(s *Server) {
 func TestHeldReplies(t *testing.T) {
 	holdReplies = true
 	defer func() { holdReplies = false }()
-	for _, c := range []struct {
-		name string
-		test func(t *testing.T)
-	}{
-		{"order", TestOrderUnderPartialWrites}, {"big", TestBigWrite}, {"slow", TestSlowReaderIsBounded},
-		{"drained", TestNotifyDrainedAtOnce}, {"close inside", TestCloseInsideFeed},
-		{"close now", TestCloseNowDropsTheQueue}, {"close others", TestCloseOthers}, {"half close", TestHalfClose},
-		{"lost", TestWriteToLostClient}, {"wake", TestWakeIsNeverLost}, {"random", TestConnectionsAtRandom},
-		{"shutdown", TestShutdownFlushes},
-	} {
-		t.Run(c.name, c.test)
-	}
+	runAll(t,
+		named{"order", TestOrderUnderPartialWrites}, named{"big", TestBigWrite}, named{"slow", TestSlowReaderIsBounded},
+		named{"drained", TestNotifyDrainedAtOnce}, named{"close inside", TestCloseInsideFeed},
+		named{"close now", TestCloseNowDropsTheQueue}, named{"close others", TestCloseOthers}, named{"half close", TestHalfClose},
+		named{"lost", TestWriteToLostClient}, named{"wake", TestWakeIsNeverLost}, named{"random", TestConnectionsAtRandom},
+		named{"shutdown", TestShutdownFlushes})
 }
 
 // A loop with many ready connections comes to answer them behind each other, and
@@ -216,16 +210,10 @@ func TestPromisedReplies(t *testing.T) {
 	defer func() { promiseReplies = false }()
 	for _, held := range []bool{false, true} {
 		holdReplies = held
-		for _, c := range []struct {
-			name string
-			test func(t *testing.T)
-		}{
-			{"order", TestOrderUnderPartialWrites}, {"big", TestBigWrite}, {"close others", TestCloseOthers},
-			{"half close", TestHalfClose}, {"lost", TestWriteToLostClient}, {"wake", TestWakeIsNeverLost},
-			{"random", TestConnectionsAtRandom}, {"shutdown", TestShutdownFlushes}, {"close", TestCloseAfterPromise},
-		} {
-			t.Run(c.name, c.test)
-		}
+		runAll(t,
+			named{"order", TestOrderUnderPartialWrites}, named{"big", TestBigWrite}, named{"close others", TestCloseOthers},
+			named{"half close", TestHalfClose}, named{"lost", TestWriteToLostClient}, named{"wake", TestWakeIsNeverLost},
+			named{"random", TestConnectionsAtRandom}, named{"shutdown", TestShutdownFlushes}, named{"close", TestCloseAfterPromise})
 	}
 	holdReplies = false
 }

@@ -161,6 +161,19 @@ func (s *toySession) Closed(err error) {
 	s.closed.Add(1)
 }
 
+// named is a test that others run again, in other circumstances.
+type named struct {
+	name string
+	test func(t *testing.T)
+}
+
+func runAll(t *testing.T, tests ...named) {
+	t.Helper()
+	for _, c := range tests {
+		t.Run(c.name, c.test)
+	}
+}
+
 var quiet = slog.New(slog.DiscardHandler)
 
 // serve starts a server for the length of the test, after which every session must
