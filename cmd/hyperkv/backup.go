@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hyperkv/internal/config"
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 	snapshots "hyperkv/persist/snapshot"
 )
@@ -69,7 +70,7 @@ func backup(ctx context.Context, out io.Writer, dir, dest, password string) (err
 		return err
 	}
 	if lock != nil {
-		defer lock.release()
+		defer lock.Release()
 	}
 	d, err := beginDraft(dest, "backup")
 	if err != nil {
@@ -132,25 +133,25 @@ func vacant(dest string) (string, error) {
 const occupyPatience = 10 * time.Second
 
 // occupy takes a data directory, or returns the server that uses it.
-func occupy(ctx context.Context, dir string) (*folderLock, *holder, error) {
-	_, err := os.Stat(filepath.Join(dir, lockName))
-	if !holdsData(dir) && err != nil {
+func occupy(ctx context.Context, dir string) (*datadir.Lock, *datadir.Holder, error) {
+	_, err := os.Stat(filepath.Join(dir, datadir.LockName))
+	if !datadir.HoldsData(dir) && err != nil {
 		return nil, nil, fmt.Errorf("there is no data in %s, and no server that would keep any there", dir)
 	}
 	for deadline := time.Now().Add(occupyPatience); ; {
-		lock, err := lockFolder(dir, "backup")
-		var used *inUseError
+		lock, err := take(dir, "backup")
+		var used *datadir.InUseError
 		switch {
-		case err == nil && !holdsData(dir):
-			lock.release()
+		case err == nil && !datadir.HoldsData(dir):
+			lock.Release()
 			return nil, nil, fmt.Errorf("there is no data in %s, and no server that would keep any there", dir)
 		case err == nil:
 			return lock, nil, nil
 		case !errors.As(err, &used):
 			return nil, nil, err
-		case used.holder != nil && len(used.holder.Addresses) > 0:
-			return nil, used.holder, nil
-		case used.holder != nil && used.holder.PID != 0 && used.holder.Command != "serve", time.Now().After(deadline):
+		case used.Holder != nil && len(used.Holder.Addresses) > 0:
+			return nil, used.Holder, nil
+		case used.Holder != nil && used.Holder.PID != 0 && used.Holder.Command != "serve", time.Now().After(deadline):
 			return nil, nil, err
 		}
 		select { // it is starting, or about to say who it is
@@ -165,8 +166,8 @@ func occupy(ctx context.Context, dir string) (*folderLock, *holder, error) {
 const replyPatience = 10 * time.Second
 
 // running asks the server that uses a data directory for a snapshot, and copies that.
-func (c *copying) running(dir, to string, server *holder, password string) error {
-	source := filepath.Join(dir, snapshotsFolder)
+func (c *copying) running(dir, to string, server *datadir.Holder, password string) error {
+	source := filepath.Join(dir, datadir.Snapshots)
 	all, damaged, err := snapshots.List(disk.Reading{}, source)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // one may go while it is read
 		return err
@@ -180,11 +181,11 @@ func (c *copying) running(dir, to string, server *holder, password string) error
 	if err := c.save(r); err != nil {
 		return err
 	}
-	return c.newest(source, filepath.Join(to, snapshotsFolder), before)
+	return c.newest(source, filepath.Join(to, datadir.Snapshots), before)
 }
 
 // reach connects to a server, and makes sure that it is the one.
-func (c *copying) reach(server *holder, password string) (*remote, error) {
+func (c *copying) reach(server *datadir.Holder, password string) (*remote, error) {
 	var errs []error
 	for _, a := range server.Addresses {
 		r, err := dialRemote(c.ctx, a.Network, a.Address, password, time.Now().Add(replyPatience))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hyperkv/internal/testkit"
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 	snapshots "hyperkv/persist/snapshot"
 )
@@ -350,24 +351,24 @@ func TestBackupPassword(t *testing.T) {
 	t.Setenv("HYPERKV_AUTH_PASSWORD", "hunter2")
 	succeeds(t, "backup", dir, dest+"3")
 	t.Setenv("HYPERKV_AUTH_PASSWORD", "")
-	if text, err := os.ReadFile(filepath.Join(dir, lockName)); err != nil || strings.Contains(string(text), "hunter") {
+	if text, err := os.ReadFile(filepath.Join(dir, datadir.LockName)); err != nil || strings.Contains(string(text), "hunter") {
 		t.Errorf("%s %v", text, err)
 	}
 
 	other := t.TempDir()
-	lock, err := lockFolder(other, "serve")
+	lock, err := take(other, "serve")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.release()
-	h := *readHolder(dir)
+	defer lock.Release()
+	h := *datadir.ReadHolder(dir)
 	h.RunID = strings.Repeat("0", 40)
-	if err := lock.say(h); err != nil {
+	if err := lock.Say(h); err != nil {
 		t.Fatal(err)
 	}
 	fails(t, "another server answers there", "backup", other, dest+"4", "--password", "hunter2")
 	// And a tool that uses the directory is no server.
-	if err := lock.say(holder{PID: 1, Command: "check"}); err != nil {
+	if err := lock.Say(datadir.Holder{PID: 1, Command: "check"}); err != nil {
 		t.Fatal(err)
 	}
 	fails(t, "another process uses it (hyperkv check, pid 1)", "backup", other, dest+"4")

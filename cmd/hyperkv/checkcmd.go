@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hyperkv/engine"
 	"hyperkv/internal/config"
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 )
 
@@ -58,13 +60,18 @@ var (
 	errRefused = errors.New("a start would be refused: see above")
 )
 
+// take takes a data directory for a command.
+func take(dir, command string) (*datadir.Lock, error) {
+	return datadir.Take(dir, datadir.Holder{PID: os.Getpid(), Version: engine.Version, Command: command})
+}
+
 // lockUnused takes a data directory that no server uses for a command; one that only reads
 // needs no right to write there.
-func lockUnused(dir, command string, reads bool) (*folderLock, error) {
-	lock, err := lockFolder(dir, command)
-	var used *inUseError
+func lockUnused(dir, command string, reads bool) (*datadir.Lock, error) {
+	lock, err := take(dir, command)
+	var used *datadir.InUseError
 	if err != nil && !errors.As(err, &used) && reads {
-		lock, err = lockToRead(dir)
+		lock, err = datadir.TakeToRead(dir)
 	}
 	if errors.As(err, &used) {
 		return nil, fmt.Errorf("%w: stop it first, or %s a backup of it", err, command)
@@ -75,7 +82,7 @@ func lockUnused(dir, command string, reads bool) (*folderLock, error) {
 // checkData reads everything in a data directory that no server uses, says what is there
 // and what a start would do, and with repair mends what is damaged.
 func checkData(out io.Writer, dir string, repair bool) error {
-	if !holdsData(dir) {
+	if !datadir.HoldsData(dir) {
 		_, err := fmt.Fprintf(out, "%s: there is no data here, and a start would begin with nothing\n", dir)
 		return err
 	}
@@ -83,7 +90,7 @@ func checkData(out io.Writer, dir string, repair bool) error {
 	if err != nil {
 		return err
 	}
-	defer lock.release()
+	defer lock.Release()
 	c := checkup{out: out, dir: dir, disk: disk.Reading{}, repair: repair}
 	if repair {
 		c.disk = disk.OS{}

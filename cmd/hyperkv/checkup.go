@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"hyperkv/engine/durable"
 	"hyperkv/engine/snapshot"
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 	"hyperkv/persist/journal"
 	snapshots "hyperkv/persist/snapshot"
@@ -35,7 +37,7 @@ type checkup struct {
 
 // An outcome is what a start would do.
 type outcome struct {
-	basis    basis
+	basis    durable.Basis
 	repeated journal.Recovery
 	err      error // why it would be refused
 }
@@ -48,15 +50,15 @@ func (c *checkup) folder(name string) string { return filepath.Join(c.dir, name)
 func (c *checkup) run() outcome {
 	c.wrong = map[uint64]error{}
 	c.readSnapshots()
-	b, err := chooseBasis(c.disk, c.dir, c.remembered)
-	c.newest = b.loaded
+	b, err := durable.ChooseBasis(c.disk, c.dir, c.remembered)
+	c.newest = b.Loaded
 	o := c.journalOptions()
 	if err == nil {
-		_, err = b.journal(&o)
+		_, err = b.Journal(&o)
 	}
-	var lost *lostJournalError
+	var lost *durable.LostJournalError
 	if errors.As(err, &lost) {
-		c.detach(b.loaded)
+		c.detach(b.Loaded)
 	}
 	c.readJournal(o, err != nil)
 	start := c.rehearse()
@@ -69,7 +71,7 @@ func (c *checkup) run() outcome {
 
 // readSnapshots reads every byte of every snapshot.
 func (c *checkup) readSnapshots() {
-	dir := c.folder(snapshotsFolder)
+	dir := c.folder(datadir.Snapshots)
 	all, damaged, err := snapshots.List(c.disk, dir)
 	if err != nil {
 		return // which a start does not survive either
@@ -78,7 +80,7 @@ func (c *checkup) readSnapshots() {
 		m := &all[i]
 		c.say("snapshot %d, of %s by %s: %s, %s, %s; %s", m.Number, time.UnixMilli(m.Created).UTC().Format("2006-01-02T15:04:05.000Z"), m.By,
 			quantity(uint64(m.Shards), "shard"), quantity(m.Keys, "key"), bytesText(m.Bytes), behind((*journal.Position)(m.Journal)))
-		err := readSnapshot(c.disk, dir, m, func(shard int) func([]byte, int, int64) error {
+		err := durable.ReadSnapshot(c.disk, dir, m, func(shard int) func([]byte, int, int64) error {
 			return func(block []byte, keys int, _ int64) error { return snapshot.CheckBlock(block, keys, shard, m.Shards) }
 		})
 		if err != nil {
@@ -124,7 +126,7 @@ func positionText(p *journal.Position) string {
 }
 
 func (c *checkup) journalOptions() journal.Options {
-	return journal.Options{Disk: c.disk, Dir: c.folder(journalFolder), Shards: 1,
+	return journal.Options{Disk: c.disk, Dir: c.folder(datadir.Journal), Shards: 1,
 		Player: func(int, int) journal.Player { return onlooker{} }}
 }
 
@@ -136,7 +138,7 @@ func (onlooker) Play([]journal.Effect, bool) error { return nil }
 // detach lets a snapshot be what a start begins with although the journal is gone that it
 // names. Without that it would be refused for ever.
 func (c *checkup) detach(m *snapshots.Manifest) {
-	dir := c.folder(journalFolder)
+	dir := c.folder(datadir.Journal)
 	if _, err := journal.Replay(c.journalOptions()); err != nil {
 		c.say("%s is incomplete: %v", dir, err)
 		return
@@ -147,7 +149,7 @@ func (c *checkup) detach(m *snapshots.Manifest) {
 	}
 	detached := *m
 	detached.Journal = nil
-	if err := detached.Write(c.disk, c.folder(snapshotsFolder)); err != nil {
+	if err := detached.Write(c.disk, c.folder(datadir.Snapshots)); err != nil {
 		c.say("snapshot %d cannot be detached: %v", m.Number, err)
 		return
 	}
@@ -220,11 +222,11 @@ func (c *checkup) wrongLog(r *journal.LogReport) string {
 
 // rehearse finds out what a start would do.
 func (c *checkup) rehearse() (start outcome) {
-	if start.basis, start.err = chooseBasis(c.disk, c.dir, c.remembered); start.err != nil {
+	if start.basis, start.err = durable.ChooseBasis(c.disk, c.dir, c.remembered); start.err != nil {
 		return start
 	}
 	o := c.journalOptions()
-	if _, start.err = start.basis.journal(&o); start.err == nil {
+	if _, start.err = start.basis.Journal(&o); start.err == nil {
 		start.repeated, start.err = journal.Replay(o)
 	}
 	return start
@@ -237,7 +239,7 @@ func (c *checkup) removeDamaged() (removed bool) {
 		if !errors.As(c.wrong[number], &damage) {
 			continue // nothing is known to be wrong with it
 		}
-		if err := snapshots.Remove(c.disk, c.folder(snapshotsFolder), number); err != nil {
+		if err := snapshots.Remove(c.disk, c.folder(datadir.Snapshots), number); err != nil {
 			c.say("%v", err)
 			continue
 		}
@@ -256,7 +258,7 @@ func (o outcome) String() string {
 	}
 	s := "a start would "
 	from := "its beginning"
-	loaded := o.basis.loaded
+	loaded := o.basis.Loaded
 	if loaded != nil {
 		s += fmt.Sprintf("load snapshot %d (%s)", loaded.Number, quantity(loaded.Keys, "key"))
 		if loaded.Journal != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 	"hyperkv/persist/journal"
 	snapshots "hyperkv/persist/snapshot"
@@ -75,7 +76,7 @@ func (c *copying) snapshot(m *snapshots.Manifest, from, to string) error {
 
 // all copies all snapshots, and the journal, of a data directory that nobody uses.
 func (c *copying) all(from, to string) error {
-	source, target := filepath.Join(from, snapshotsFolder), filepath.Join(to, snapshotsFolder)
+	source, target := filepath.Join(from, datadir.Snapshots), filepath.Join(to, datadir.Snapshots)
 	all, damaged, err := snapshots.List(disk.Reading{}, source)
 	if err == nil && len(damaged) > 0 {
 		err = damaged[0]
@@ -89,7 +90,7 @@ func (c *copying) all(from, to string) error {
 	if err != nil {
 		return err
 	}
-	source, target = filepath.Join(from, journalFolder), filepath.Join(to, journalFolder)
+	source, target = filepath.Join(from, datadir.Journal), filepath.Join(to, datadir.Journal)
 	folders, files, err := journal.Files(disk.Reading{}, source)
 	if err != nil || len(files) == 0 {
 		return err
@@ -133,7 +134,7 @@ func contents(dir string, o outcome) string {
 	var bytes int64
 	files := 0
 	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || e.Name() == lockName {
+		if err != nil || !e.Type().IsRegular() || e.Name() == datadir.LockName {
 			return err
 		}
 		info, err := e.Info()
@@ -144,7 +145,7 @@ func contents(dir string, o outcome) string {
 		return err
 	})
 	keys := "no snapshot"
-	if m := o.basis.loaded; m != nil {
+	if m := o.basis.Loaded; m != nil {
 		keys = fmt.Sprintf("%s in snapshot %d", quantity(m.Keys, "key"), m.Number)
 	}
 	if o.repeated.Generations > 0 {

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"io"
-	"log/slog"
 
 	"hyperkv/engine"
+	"hyperkv/engine/durable"
 	"hyperkv/engine/interchange"
 	"hyperkv/engine/snapshot"
 	"hyperkv/migrate"
@@ -41,22 +41,22 @@ func (s *dataSource) recover(ctx context.Context, then func(*engine.Engine) erro
 	if err != nil {
 		return err
 	}
-	defer lock.release()
+	defer lock.Release()
 	e, cfg, err := readersEngine(map[string]string{"data_dir": s.dir})
 	if err != nil {
 		return err
 	}
 	defer e.Close()
 	e.Shards.ExpiryHeld.Add(1)
-	d := newDurability(e, cfg, slog.New(slog.DiscardHandler))
-	s.r.progress.total.Add(d.size())
-	b, err := d.play(ctx)
+	d := durable.New(e, durable.Options{Config: cfg})
+	s.r.progress.total.Add(d.Size())
+	b, err := d.Play(ctx)
 	if err != nil {
 		return err
 	}
-	for _, damage := range b.damaged {
+	for _, damage := range b.Damaged {
 		s.r.note("a snapshot is passed over: %v", damage)
 	}
-	s.r.progress.bytes.Add(d.read.Load())
+	s.r.progress.bytes.Add(d.Read())
 	return then(e)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 )
 
@@ -16,7 +17,7 @@ import (
 // It is locked meanwhile; what one has left that was interrupted is taken over.
 type draft struct {
 	path, final string
-	lock        *folderLock
+	lock        *datadir.Lock
 }
 
 // draftSuffix is what the name of a draft has behind the final one.
@@ -45,17 +46,17 @@ func openDraft(path, final, command string) (*draft, error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		if !slices.Contains([]string{lockName, journalFolder, snapshotsFolder}, e.Name()) {
+		if !slices.Contains([]string{datadir.LockName, datadir.Journal, datadir.Snapshots}, e.Name()) {
 			return nil, fmt.Errorf("%s is in the way, and is nothing that an interrupted %s has left: %s is in it", path, command, e.Name())
 		}
 	}
 	d := &draft{path: path, final: final}
-	if d.lock, err = lockFolder(path, command); err != nil {
+	if d.lock, err = take(path, command); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{journalFolder, snapshotsFolder} {
+	for _, name := range []string{datadir.Journal, datadir.Snapshots} {
 		if err := os.RemoveAll(filepath.Join(path, name)); err != nil {
-			d.lock.release()
+			d.lock.Release()
 			return nil, err
 		}
 	}
@@ -65,7 +66,7 @@ func openDraft(path, final, command string) (*draft, error) {
 // discard removes the draft.
 func (d *draft) discard() {
 	_ = os.RemoveAll(d.path)
-	d.lock.release()
+	d.lock.Release()
 }
 
 // publish gives the draft its name. What was written to it is durable. After an error it is
@@ -89,8 +90,8 @@ func (d *draft) publish() error {
 		return errors.Join(err, os.Rename(d.final, d.path))
 	}
 	// Only now may somebody else take it.
-	_ = os.Remove(filepath.Join(d.final, lockName))
-	d.lock.release()
+	_ = os.Remove(filepath.Join(d.final, datadir.LockName))
+	d.lock.Release()
 	return nil
 }
 
@@ -98,7 +99,7 @@ func (d *draft) publish() error {
 // without the log that they name nobody starts on them.
 func (d *draft) publishInside() (err error) {
 	var moved []string
-	for _, name := range []string{snapshotsFolder, journalFolder} {
+	for _, name := range []string{datadir.Snapshots, datadir.Journal} {
 		err = os.Rename(filepath.Join(d.path, name), filepath.Join(d.final, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil

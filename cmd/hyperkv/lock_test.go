@@ -10,35 +10,36 @@ import (
 	"time"
 
 	"hyperkv/internal/testkit"
+	"hyperkv/persist/datadir"
 )
 
 // Whoever wants a directory that is in use waits until its server says where it is reached,
 // and makes nothing of what cannot be read meanwhile.
 func TestOccupy(t *testing.T) {
 	dir := t.TempDir()
-	lock, err := lockFolder(dir, "serve")
+	lock, err := take(dir, "serve")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.release()
+	defer lock.Release()
 	for _, text := range []string{"", `{"pid":`, "null", "[]", `{"pid":"x"}`} {
-		if err := os.WriteFile(filepath.Join(dir, lockName), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, datadir.LockName), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var used *inUseError
-		if _, err := lockFolder(dir, "check"); !errors.As(err, &used) || !strings.Contains(err.Error(), "it has not said who it is") {
+		var used *datadir.InUseError
+		if _, err := take(dir, "check"); !errors.As(err, &used) || !strings.Contains(err.Error(), "it has not said who it is") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 	go func() {
 		time.Sleep(120 * time.Millisecond)
-		_ = lock.say(holder{PID: 7, Command: "serve", RunID: "x", Addresses: []address{{"tcp", "127.0.0.1:1"}, {"unix", "/s"}}})
+		_ = lock.Say(datadir.Holder{PID: 7, Command: "serve", RunID: "x", Addresses: []datadir.Address{{Network: "tcp", Address: "127.0.0.1:1"}, {Network: "unix", Address: "/s"}}})
 	}()
 	free, server, err := occupy(t.Context(), dir)
 	if err != nil || free != nil || server.RunID != "x" || server.String() != "hyperkv serve, pid 7, 127.0.0.1:1, /s" {
 		t.Errorf("%v %v %v", free, server, err)
 	}
-	if err := lock.say(holder{PID: 7, Command: "serve"}); err != nil { // it is starting, and does not come to an end
+	if err := lock.Say(datadir.Holder{PID: 7, Command: "serve"}); err != nil { // it is starting, and does not come to an end
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -60,9 +61,9 @@ func TestLockSaysWhere(t *testing.T) {
 	expect(t, c, "OK", "SAVE")
 	check := func(s *testkit.Server, dir string) {
 		t.Helper()
-		eventually(t, "LOCK", func() bool { h := readHolder(dir); return h != nil && len(h.Addresses) > 0 })
-		if h := readHolder(dir); h.PID != s.PID || h.Command != "serve" || h.Version == "" || len(h.RunID) != 40 ||
-			h.Addresses[0] != (address{"tcp", s.Addr}) {
+		eventually(t, "LOCK", func() bool { h := datadir.ReadHolder(dir); return h != nil && len(h.Addresses) > 0 })
+		if h := datadir.ReadHolder(dir); h.PID != s.PID || h.Command != "serve" || h.Version == "" || len(h.RunID) != 40 ||
+			h.Addresses[0] != (datadir.Address{Network: "tcp", Address: s.Addr}) {
 			t.Errorf("%+v", h)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // replaceDataset replaces the dataset by that of an RDB file. Nothing of it is recorded:
 // who is to know of it gets the whole dataset.
 func (r *replicating) replaceDataset(ctx context.Context, file io.Reader) error {
-	r.durability.empty()
+	r.data.Empty()
 	read := int64(0)
 	f, err := rdb.OpenFile(&countedReader{file, func(n int) {
 		read += int64(n)

@@ -12,6 +12,7 @@ import (
 
 	"hyperkv/cluster/replication"
 	"hyperkv/engine"
+	"hyperkv/engine/durable"
 	"hyperkv/engine/snapshot"
 	"hyperkv/internal/config"
 	"hyperkv/resp"
@@ -24,10 +25,11 @@ import (
 //	link of the primary ─► Apply ─► shard
 //	session of a replica ─► Serve ─► feed
 type replicating struct {
-	node       *replication.Node
-	engine     *engine.Engine
-	durability *durability
-	log        *slog.Logger
+	node   *replication.Node
+	engine *engine.Engine
+	data   *durable.Data
+	config *config.Config
+	log    *slog.Logger
 
 	// call is that of whoever holds all turns at present.
 	call *shard.Call
@@ -42,8 +44,8 @@ type replicating struct {
 
 // startReplication makes the engine a primary without replicas. port is where clients
 // connect.
-func startReplication(e *engine.Engine, d *durability, log *slog.Logger) *replicating {
-	r := &replicating{engine: e, durability: d, log: log, applier: e.NewApplier()}
+func startReplication(e *engine.Engine, d *durable.Data, cfg *config.Config, log *slog.Logger) *replicating {
+	r := &replicating{engine: e, data: d, config: cfg, log: log, applier: e.NewApplier()}
 	p := e.Params
 	r.node = replication.New(replication.Options{
 		Host: host{r}, Settings: p, Log: log, History: e.RunID(),
@@ -56,7 +58,12 @@ func startReplication(e *engine.Engine, d *durability, log *slog.Logger) *replic
 		Port: func() int { return int(p.Int("port")) },
 	})
 	e.SetReplication(r)
-	d.saver.standing = r.node.Standing
+	d.Mark(func() any {
+		if now, ok := r.node.Standing(); ok {
+			return now
+		}
+		return nil
+	})
 	p.OnChange("repl-backlog-size", func(value string) error {
 		bytes, err := strconv.ParseInt(value, 10, 64)
 		if err == nil {
@@ -121,12 +128,11 @@ func (r *replicating) with(c *shard.Call, f func()) {
 
 // Record implements replication.Host.
 func (h host) Record(on bool) {
-	sinks := h.r.durability.sinks
-	sinks.feed = nil
+	var feed shard.EffectSink
 	if on {
-		sinks.feed = h.r.effects
+		feed = h.r.effects
 	}
-	sinks.listen(h.r.call)
+	h.r.data.Feed(h.r.call, feed)
 }
 
 // Undivided implements replication.Host.
@@ -150,7 +156,7 @@ func (h host) Load(ctx context.Context, file io.Reader, bytes int64) error {
 	r := h.r
 	r.engine.BeginLoading(bytes)
 	defer r.engine.EndLoading()
-	return r.durability.saver.replace(ctx, func() error { return r.replaceDataset(ctx, file) })
+	return r.data.Replace(ctx, func() error { return r.replaceDataset(ctx, file) })
 }
 
 // Apply implements replication.Host.
@@ -171,22 +177,17 @@ func (h host) Apply(unit []replication.Effect, settled func()) error {
 
 // Commit implements replication.Host.
 func (h host) Commit() {
-	h.r.durability.Commit(false) // what is to be done about an error, the durability does
+	h.r.data.Commit(false) // what is to be done about an error is done there
 }
 
 // Kept implements replication.Host.
 func (h host) Kept() (logged, synced bool) {
-	j := h.r.durability.saver.kept.Load()
-	if j == nil {
-		return false, false
-	}
-	return true, j.Synced() && j.Failed() == nil // what could not be recorded is not missed by the first
+	return h.r.data.Kept()
 }
 
 // Sync implements replication.Host.
 func (h host) Sync() bool {
-	j := h.r.durability.saver.kept.Load()
-	return j != nil && j.Sync() == nil && j.Failed() == nil
+	return h.r.data.Sync()
 }
 
 // SetPrimary implements replication.Host.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"hyperkv/persist/datadir"
 )
 
 func newRestoreCommand() *cobra.Command {
@@ -44,14 +46,14 @@ func restore(ctx context.Context, out io.Writer, from, dir string, force bool) e
 	if err := apart(from, dir); err != nil {
 		return err
 	}
-	if !holdsData(from) {
+	if !datadir.HoldsData(from) {
 		return fmt.Errorf("there is no backup in %s", from)
 	}
-	lock, err := lockToRead(from)
+	lock, err := datadir.TakeToRead(from)
 	if err != nil {
 		return err
 	}
-	defer lock.release()
+	defer lock.Release()
 	if _, err := verify(out, from); err != nil {
 		return err
 	}
@@ -79,8 +81,8 @@ func restore(ctx context.Context, out io.Writer, from, dir string, force bool) e
 type restoreTarget struct {
 	dir   string
 	draft *draft
-	lock  *folderLock // of what is there; nil if nothing is
-	aside string      // where that is moved, empty if it is not
+	lock  *datadir.Lock // of what is there; nil if nothing is
+	aside string        // where that is moved, empty if it is not
 }
 
 func newTarget(dir string, force bool) (*restoreTarget, error) {
@@ -103,14 +105,14 @@ func newTarget(dir string, force bool) (*restoreTarget, error) {
 	if err != nil {
 		return nil, err
 	}
-	occupied := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != lockName && e.Name() != insideName })
+	occupied := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != datadir.LockName && e.Name() != insideName })
 	if occupied && !force {
 		return nil, fmt.Errorf("%s is not empty: --force moves what is there aside", dir)
 	}
 	if occupied && isMountPoint(dir) {
 		return nil, fmt.Errorf("%s is where a file system begins and cannot be moved aside: empty it, or restore to a folder in it", dir)
 	}
-	if t.lock, err = lockFolder(dir, "restore"); err != nil {
+	if t.lock, err = take(dir, "restore"); err != nil {
 		return nil, err
 	}
 	if occupied {
@@ -128,7 +130,7 @@ func newTarget(dir string, force bool) (*restoreTarget, error) {
 
 func (t *restoreTarget) release() {
 	if t.lock != nil {
-		t.lock.release()
+		t.lock.Release()
 	}
 }
 

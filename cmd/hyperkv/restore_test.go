@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hyperkv/persist/datadir"
 )
 
 // Whatever is wrong with a backup, it is refused, and nothing is made of it.
@@ -96,7 +98,7 @@ func TestRestoreFromReadOnlyDisk(t *testing.T) {
 	medium := ownDisk(t, "64m")
 	dest := filepath.Join(medium, "backup")
 	succeeds(t, "backup", saved(t, 2), dest)
-	if err := os.WriteFile(filepath.Join(dest, lockName), nil, 0o600); err != nil { // as if it had been checked
+	if err := os.WriteFile(filepath.Join(dest, datadir.LockName), nil, 0o600); err != nil { // as if it had been checked
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("mount", "-o", "remount,ro", medium).CombinedOutput(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -17,10 +18,12 @@ import (
 	"time"
 
 	"hyperkv/engine"
+	"hyperkv/engine/durable"
 	"hyperkv/engine/embedded"
 	"hyperkv/internal/config"
 	"hyperkv/netio"
 	"hyperkv/netio/admin"
+	"hyperkv/persist/datadir"
 )
 
 // server is the engine with its sockets: here, and only here, they meet.
@@ -29,7 +32,9 @@ type server struct {
 	net    *netio.Server
 	admin  *admin.Server // nil when there is no admin port
 	loops  []*loop
-	ready  atomic.Bool
+	// committing are the loops, for those who are no loop.
+	committing atomic.Pointer[[]*loop]
+	ready      atomic.Bool
 	// loaded is told when the data has been recovered, or why it could not be;
 	// stopLoading ends that, and loading waits for its end.
 	loaded      chan error
@@ -38,7 +43,7 @@ type server struct {
 	// processors fits GOMAXPROCS to the load.
 	processors  *netio.Processors
 	resting     chan struct{} // closed to end rest
-	durability  *durability
+	data        *durable.Data
 	replication *replicating
 }
 
@@ -49,13 +54,15 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	if err != nil {
 		return nil, err
 	}
-	s := &server{engine: e, durability: newDurability(e, cfg, log), loaded: make(chan error, 1)}
-	if err := s.durability.prepare(); err != nil {
+	s := &server{engine: e, loaded: make(chan error, 1)}
+	s.data = durable.New(e, durable.Options{Config: cfg, Families: embedded.Families(), Log: log, By: "serve",
+		Lost: stopAtOnce(log), Committed: s.wakeLoops, Rounds: s.rounds})
+	if err := s.data.Prepare(); err != nil {
 		e.Close()
 		return nil, err
 	}
-	s.replication = startReplication(e, s.durability, log)
-	e.BeginLoading(s.durability.size())
+	s.replication = startReplication(e, s.data, cfg, log)
+	e.BeginLoading(s.data.Size())
 	var loading context.Context
 	loading, s.stopLoading = context.WithCancel(context.Background())
 	s.net, err = netio.Serve(ctx, s, netio.Options{
@@ -71,7 +78,7 @@ func startServer(ctx context.Context, cfg *config.Config, params *config.Params,
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if err := s.durability.claim.reached(e.RunID(), whereReached(s.net.Listeners())); err != nil {
+	if err := s.data.Reached(whereReached(s.net.Listeners())); err != nil {
 		log.Warn("the data directory does not say where the server is reached", "err", err)
 	}
 	if cfg.EnableMetrics && cfg.MetricsPort > 0 {
@@ -97,7 +104,7 @@ func (s *server) load(ctx context.Context) {
 	held := &s.engine.Shards.ExpiryHeld
 	held.Add(1)
 	standing := s.replication.takeStanding()
-	err := s.durability.start(ctx)
+	err := s.data.Start(ctx)
 	if err == nil {
 		s.replication.takeUp(standing)
 		if _, _, follows := s.replication.primary(); follows {
@@ -127,9 +134,9 @@ func (s *server) Addresses() []string {
 }
 
 // whereReached is where listeners are reached by processes of this machine.
-func whereReached(listeners []net.Addr) (addresses []address) {
+func whereReached(listeners []net.Addr) (addresses []datadir.Address) {
 	for _, a := range listeners {
-		where := address{a.Network(), a.String()}
+		where := datadir.Address{Network: a.Network(), Address: a.String()}
 		if path, err := filepath.Abs(where.Address); err == nil && where.Network == "unix" {
 			where.Address = path // the working directory of who reads it is another
 		}
@@ -164,28 +171,28 @@ func (s *server) Shutdown(ctx context.Context) error {
 // close ends what is behind the sockets.
 func (s *server) close() error {
 	s.replication.close()
-	err := s.durability.settle()
+	err := s.data.Settle()
 	s.engine.Close()
 	err = errors.Join(err, s.replication.leave())
-	return errors.Join(err, s.durability.close())
+	return errors.Join(err, s.data.Close())
 }
 
 // loop is an event loop of the network as the engine's loop.
 type loop struct {
 	*engine.Loop
-	durability *durability
-	wake       func()
-	waiting    atomic.Bool  // it holds a ticket of the durability's
-	turns      atomic.Int64 // of Tick: proof that the loop is alive
+	data    *durable.Data
+	wake    func()
+	waiting atomic.Bool  // it holds a ticket of the data's
+	turns   atomic.Int64 // of Tick: proof that the loop is alive
 }
 
 // NewLoop implements netio.Backend.
 func (s *server) NewLoop(index int, wake func()) netio.Loop {
-	l := &loop{Loop: s.engine.NewLoop(index, wake), durability: s.durability, wake: wake}
+	l := &loop{Loop: s.engine.NewLoop(index, wake), data: s.data, wake: wake}
 	l.turns.Store(time.Now().UnixNano())
 	s.loops = append(s.loops, l)
 	loops := slices.Clone(s.loops)
-	s.durability.loops.Store(&loops)
+	s.committing.Store(&loops)
 	return l
 }
 
@@ -202,21 +209,72 @@ func (l *loop) Open(c *netio.Conn) (netio.Session, error) {
 
 // Commit implements netio.Loop.
 func (l *loop) Commit(wait bool) netio.Ticket {
-	t := l.durability.Commit(wait)
+	t := netio.Ticket(l.data.Commit(wait))
 	if t == netio.Now || t == netio.Never {
 		return t
 	}
 	l.waiting.Store(true)
-	return l.durability.Committed(t) // its time may have come before that was known
+	return l.committed(t) // its time may have come before that was known
 }
 
 // Committed implements netio.Loop.
 func (l *loop) Committed(t netio.Ticket) netio.Ticket {
-	if t = l.durability.Committed(t); t != netio.Now && t != netio.Never {
+	if t = l.committed(t); t != netio.Now && t != netio.Never {
 		l.waiting.Store(true)
-		t = l.durability.Committed(t)
+		t = l.committed(t)
 	}
 	return t
+}
+
+func (l *loop) committed(t netio.Ticket) netio.Ticket {
+	return netio.Ticket(l.data.Committed(durable.Ticket(t)))
+}
+
+// Both kinds of tickets are the same numbers: this does not compile otherwise.
+const (
+	_ = uint64(netio.Now - netio.Ticket(durable.Now))
+	_ = uint64(netio.Never - netio.Ticket(durable.Never))
+	_ = uint64(netio.Ticket(durable.Never) - netio.Never)
+)
+
+// wakeLoops wakes the loops that hold tickets. Any goroutine may call it.
+func (s *server) wakeLoops() {
+	if loops := s.committing.Load(); loops != nil {
+		for _, l := range *loops {
+			if l.waiting.Swap(false) {
+				l.wake()
+			}
+		}
+	}
+}
+
+// rounds returns when no event loop still does what it was doing, or when stop is closed: the
+// loops may be gone then.
+func (s *server) rounds(stop <-chan struct{}) {
+	loops := s.committing.Load()
+	if loops == nil {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, l := range *loops {
+		wg.Add(1)
+		l.Post(wg.Done)
+	}
+	over := make(chan struct{})
+	go func() { wg.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-stop:
+	}
+}
+
+// stopAtOnce ends the process when what was to be kept may be lost: those who wait for a reply
+// learn that there is none, and nobody reads what may not be there after the next start.
+func stopAtOnce(log *slog.Logger) func(error) {
+	return func(err error) {
+		log.Error("stopping at once: aof_fsync_policy is always, and the log cannot be written", "err", err)
+		os.Exit(1)
+	}
 }
 
 // Leave implements netio.Loop.

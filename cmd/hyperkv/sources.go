@@ -15,6 +15,7 @@ import (
 	"hyperkv/internal/config"
 	"hyperkv/internal/rdb"
 	"hyperkv/migrate"
+	"hyperkv/persist/datadir"
 )
 
 // reading is what somebody who reads a source tells the user.
@@ -35,7 +36,7 @@ func openSource(path string, r reading) (migrate.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() && holdsData(path) {
+	if info.IsDir() && datadir.HoldsData(path) {
 		return &dataSource{path, r}, nil
 	}
 	if info.IsDir() || strings.HasSuffix(path, ".manifest") {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hyperkv/cluster/replication"
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 )
 
@@ -44,7 +45,7 @@ const (
 // filesOf sums up the files of the data in a directory.
 func filesOf(dir string) (string, error) {
 	sum := sha256.New()
-	for _, folder := range []string{journalFolder, snapshotsFolder} {
+	for _, folder := range []string{datadir.Journal, datadir.Snapshots} {
 		err := filepath.WalkDir(filepath.Join(dir, folder), func(path string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() {
 				return err
@@ -100,10 +101,10 @@ func takeStanding(d disk.Disk, dir string) (*standing, error) {
 // takeStanding is where the dataset stands that is about to be recovered, nil if that is not
 // certain.
 func (r *replicating) takeStanding() *standing {
-	if !r.durability.claim.taken() {
+	if !r.data.Keeps() {
 		return nil
 	}
-	s, err := takeStanding(disk.OS{}, r.durability.cfg.DataDir)
+	s, err := takeStanding(disk.OS{}, r.config.DataDir)
 	if err != nil {
 		r.log.Warn("the place in the history of replication cannot be used: replicas get a snapshot", "err", err)
 	}
@@ -116,7 +117,7 @@ func (r *replicating) takeUp(s *standing) {
 	switch {
 	case s == nil:
 		return
-	case !r.durability.saver.intact:
+	case !r.data.Intact():
 		r.log.Warn("the recovery did not find everything as it was left: replicas get a snapshot")
 		return
 	case s.Database >= int(r.engine.Params.Int("databases")):
@@ -126,7 +127,7 @@ func (r *replicating) takeUp(s *standing) {
 	_, _, follows := r.primary()
 	r.node.TakeUp(replication.Standing{History: s.History, Position: s.Position, Database: s.Database}, !follows)
 	if now, ok := r.node.Standing(); ok {
-		r.durability.saver.held.Store(&now) // what is on disk is what there is
+		r.data.SetMarked(now) // what is on disk is what there is
 	}
 	r.log.Info("the history of replication goes on", "history", s.History, "position", s.Position)
 }
@@ -134,30 +135,28 @@ func (r *replicating) takeUp(s *standing) {
 // leave closes the log, and leaves in the data directory where the dataset stands, if that
 // is what a start will find. Nothing happens any more.
 func (r *replicating) leave() error {
-	d := r.durability
-	if d.engine.Durability() == nil || !d.claim.taken() {
+	if r.engine.Durability() == nil || !r.data.Keeps() {
 		return nil // it was still loading, or keeps nothing
 	}
 	now, ok := r.node.Standing()
-	if j := d.journal.Swap(nil); j != nil {
-		whole := d.saver.kept.Load() == j
-		err := j.Close()
-		if err != nil {
-			return err
-		}
-		ok = ok && whole && j.Failed() == nil
-	} else if held := d.saver.held.Load(); held == nil || held.History != now.History || held.Changed != now.Changed {
-		ok = false // the last snapshot is of another moment
+	logged, whole, err := r.data.CloseLog()
+	if err != nil {
+		return err
 	}
+	if !logged { // the last snapshot must be of this moment
+		held, there := r.data.Marked().(replication.Standing)
+		whole = there && held.History == now.History && held.Changed == now.Changed
+	}
+	ok = ok && whole
 	if !ok {
 		return nil
 	}
-	sum, err := filesOf(d.cfg.DataDir)
+	sum, err := filesOf(r.config.DataDir)
 	if err == nil {
 		var text []byte
 		text, err = json.Marshal(standing{standingVersion, now.History, now.Position, now.Database, sum})
 		if err == nil {
-			err = disk.Replace(disk.OS{}, filepath.Join(d.cfg.DataDir, standingName), append(text, '\n'))
+			err = disk.Replace(disk.OS{}, filepath.Join(r.config.DataDir, standingName), append(text, '\n'))
 		}
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 )
 
@@ -296,12 +297,12 @@ func TestRestartedOtherwise(t *testing.T) {
 				n := startNode(t, "hyperkv2", "--data-dir", other)
 				n.do(t, "SET", "other", "yes")
 				n.stop(t)
-				for _, folder := range []string{journalFolder, snapshotsFolder} {
+				for _, folder := range []string{datadir.Journal, datadir.Snapshots} {
 					if err := os.RemoveAll(filepath.Join(dir, folder)); err != nil {
 						t.Fatal(err)
 					}
 				}
-				copied(t, filepath.Join(other, journalFolder), dir)
+				copied(t, filepath.Join(other, datadir.Journal), dir)
 			},
 		},
 		"a copy that is whole": {

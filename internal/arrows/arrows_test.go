@@ -20,7 +20,8 @@ const module = "hyperkv"
 //	cmd ─► engine/embedded ─► engine/family ─► engine ─► shard ─► shard/keyspace ─► shard/object ─► shard/ds
 //	cmd ─► netio, netio/admin, migrate, bench   the outside world: sockets
 //	cmd ─► persist/journal ─► persist/wal ─► persist/disk   and the disk
-//	cmd ─► persist/snapshot ─► persist/disk
+//	cmd ─► persist/snapshot, persist/datadir ─► persist/disk
+//	cmd, engine/embedded ─► engine/durable ─► engine, persist   where the engine meets the disk
 //	cmd ─► cluster/replication                  and other servers
 //	all of these ─► resp, internal
 var allowed = []struct {
@@ -32,6 +33,9 @@ var allowed = []struct {
 	// The server family shows what the family of keys knows about a key.
 	{"engine/server", []string{"engine/keys", "engine/snapshot", "engine", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
 	{"engine/embedded", []string{"engine/*", "engine", "resp", "internal/..."}},
+	// Where the engine meets what keeps its data.
+	{"engine/durable", []string{"engine", "engine/snapshot", "persist/journal", "persist/snapshot", "persist/datadir", "persist/disk",
+		"shard", "resp", "internal/..."}},
 	// What keys and snapshots share: values in the format of RDB files.
 	{"engine/values", []string{"shard", "shard/keyspace", "shard/object", "internal/rdb"}},
 	{"engine/keys", []string{"engine", "engine/values", "shard", "shard/keyspace", "shard/object", "resp", "internal/..."}},
@@ -49,6 +53,7 @@ var allowed = []struct {
 	{"netio/admin", []string{"internal/..."}},
 	{"persist/journal", []string{"persist/wal", "persist/disk", "internal/..."}},
 	{"persist/snapshot", []string{"persist/disk", "internal/..."}},
+	{"persist/datadir", []string{"persist/disk"}},
 	{"persist/wal", []string{"persist/disk", "internal/..."}},
 	{"persist/disk/frail", []string{"persist/disk"}},
 	{"persist/disk", nil},

@@ -1,4 +1,4 @@
-package main
+package durable
 
 import "hyperkv/shard"
 

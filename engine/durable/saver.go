@@ -1,4 +1,4 @@
-package main
+package durable
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hyperkv/cluster/replication"
 	"hyperkv/engine"
 	"hyperkv/engine/snapshot"
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 	"hyperkv/persist/journal"
 	snapshots "hyperkv/persist/snapshot"
@@ -22,16 +22,16 @@ import (
 // saver takes the snapshots, one after the other, when somebody asks for one or the
 // settings do; and it switches the log on and off, because that goes with a snapshot.
 type saver struct {
-	d     *durability
+	d     *Data
 	store *snapshots.Store // nil until it is needed; of run
 	keys  atomic.Uint64    // stored by the snapshot that is running
 	// kept is the log that, with the snapshots there are, holds all that was done; nil if
 	// there is none, and while one is switched on or off.
 	kept atomic.Pointer[journal.Journal]
-	// held is where the dataset of the last snapshot stands in the history of replication, nil
-	// if nowhere. standing asks for that under all turns.
-	held     atomic.Pointer[replication.Standing]
-	standing func() (replication.Standing, bool)
+	// mark is called under all turns at the cut of a snapshot, and marked is what it has
+	// returned for the last one.
+	mark   func() any
+	marked atomic.Pointer[any]
 	// intact says that the recovery has found everything as it was left. Of the start.
 	intact bool
 
@@ -62,9 +62,9 @@ type wanted struct {
 	over chan error
 }
 
-func newSaver(d *durability) *saver {
+func newSaver(d *Data) *saver {
 	s := &saver{d: d, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
-	s.standing = func() (replication.Standing, bool) { return replication.Standing{}, false }
+	s.mark = func() any { return nil }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -125,12 +125,32 @@ func (s *saver) switchLog(on bool) {
 	s.kick()
 }
 
-// replace calls load, which puts another dataset in the place of the one there is and has
+// Mark has mark called under all turns at the cut of each snapshot, for what is to be known of
+// that moment: see Marked. It is called before Start.
+func (d *Data) Mark(mark func() any) { d.saver.mark = mark }
+
+// Marked is what mark has returned for the last snapshot, nil if there was none. Any goroutine
+// may call it.
+func (d *Data) Marked() any {
+	if m := d.saver.marked.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+// SetMarked says what it would have returned for the dataset that was recovered.
+func (d *Data) SetMarked(mark any) { d.saver.marked.Store(&mark) }
+
+// Intact says that the recovery has found everything as it was left.
+func (d *Data) Intact() bool { return d.saver.intact }
+
+// Replace calls load, which puts another dataset in the place of the one there is and has
 // nothing of that recorded. When it returns, what is on disk is the new dataset; whoever is
 // killed before has the old one, as a whole. After an error of load it may be a part of the
 // new one. Clients do nothing meanwhile. One at a time may call it; ctx ends the wait for
 // what the saver does at the time.
-func (s *saver) replace(ctx context.Context, load func() error) error {
+func (d *Data) Replace(ctx context.Context, load func() error) error {
+	s := d.saver
 	f := &foreign{load, make(chan error, 1)}
 	s.mu.Lock()
 	s.foreign = f
@@ -157,7 +177,7 @@ func (s *saver) replace(ctx context.Context, load func() error) error {
 
 var errStopping = fmt.Errorf("the server is stopping: %w", context.Canceled)
 
-// exchange is replace, on the saver's goroutine.
+// exchange is Replace, on the saver's goroutine.
 func (s *saver) exchange(load func() error) error {
 	d := s.d
 	if j := d.journal.Load(); j != nil {
@@ -350,17 +370,15 @@ func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error
 	}
 	var position *journal.Position
 	if j == nil {
-		if position, err = journal.After(disk.OS{}, d.folder(journalFolder)); err != nil {
+		if position, err = journal.After(disk.OS{}, d.folder(datadir.Journal)); err != nil {
 			return m, 0, errors.Join(err, w.Abort())
 		}
 	}
 	var created int64
-	var held *replication.Standing
+	var mark any
 	_, err = snapshot.Take(s.ctx, e, snapshot.Options{Native: true, Reuse: true, AtCut: func(c *shard.Call) {
 		created, dirty = e.NowMillis(), c.Dirty()
-		if now, ok := s.standing(); ok {
-			held = &now
-		}
+		mark = s.mark()
 		s.mu.Lock()
 		s.now.KeysAtCut = c.KeyCount()
 		s.mu.Unlock()
@@ -390,7 +408,7 @@ func (s *saver) write(begin bool) (m snapshots.Manifest, dirty uint64, err error
 		}
 		return m, 0, err
 	}
-	s.held.Store(held)
+	s.marked.Store(&mark)
 	s.tidy(store, j)
 	return m, dirty, nil
 }
@@ -405,7 +423,7 @@ func (s *saver) tidy(store *snapshots.Store, j *journal.Journal) {
 		case j != nil:
 			err = j.DropBefore(*oldest)
 		default:
-			err = journal.DropClosed(disk.OS{}, s.d.folder(journalFolder), *oldest)
+			err = journal.DropClosed(disk.OS{}, s.d.folder(datadir.Journal), *oldest)
 		}
 	}
 	if err != nil {
@@ -418,10 +436,10 @@ func (s *saver) open() (*snapshots.Store, error) {
 	if s.store != nil {
 		return s.store, nil
 	}
-	if err := s.d.claim.take(s.d.cfg.DataDir); err != nil {
+	if err := s.d.claim.Take(s.d.o.Config.DataDir); err != nil {
 		return nil, err
 	}
-	store, err := snapshots.Open(snapshots.Options{Disk: disk.OS{}, Dir: s.d.folder(snapshotsFolder), Log: s.d.log})
+	store, err := snapshots.Open(snapshots.Options{Disk: disk.OS{}, Dir: s.d.folder(datadir.Snapshots), Log: s.d.log})
 	if err != nil {
 		return nil, err
 	}
@@ -455,7 +473,7 @@ func (s *saver) setLog(on bool) (err error) {
 }
 
 // dropLog ends a journal while the engine goes on without.
-func (d *durability) dropLog(j *journal.Journal) {
+func (d *Data) dropLog(j *journal.Journal) {
 	d.engine.Shards.NewExclusive().Run(false, func(c *shard.Call) {
 		if d.recording == j {
 			d.record(c, nil)
@@ -465,29 +483,14 @@ func (d *durability) dropLog(j *journal.Journal) {
 		d.log.Error("the end of the log could not be written", "err", err)
 	}
 	d.journal.CompareAndSwap(j, nil)
-	d.committed() // whoever waits for it
-	d.betweenRounds()
+	if d.o.Committed != nil {
+		d.o.Committed() // whoever waits for it
+	}
+	if d.o.Rounds != nil {
+		d.o.Rounds(d.stop)
+	}
 	if err := j.Close(); err != nil {
 		d.log.Error("the log could not be closed", "err", err)
-	}
-}
-
-// betweenRounds returns when no event loop still does what it was doing.
-func (d *durability) betweenRounds() {
-	loops := d.loops.Load()
-	if loops == nil {
-		return
-	}
-	var wg sync.WaitGroup
-	for _, l := range *loops {
-		wg.Add(1)
-		l.Post(wg.Done)
-	}
-	over := make(chan struct{})
-	go func() { wg.Wait(); close(over) }()
-	select {
-	case <-over:
-	case <-d.stop: // the loops may be gone
 	}
 }
 

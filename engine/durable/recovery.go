@@ -1,4 +1,4 @@
-package main
+package durable
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"hyperkv/engine"
-	"hyperkv/engine/embedded"
 	"hyperkv/engine/snapshot"
+	"hyperkv/persist/datadir"
 	"hyperkv/persist/disk"
 	"hyperkv/persist/journal"
 	snapshots "hyperkv/persist/snapshot"
@@ -20,9 +20,9 @@ import (
 // recover gives the engine what the data directory holds: the newest snapshot that can be
 // read, and what the journal has recorded since. Then the journal is open for more, if
 // there is to be one.
-func (d *durability) recover(ctx context.Context) error {
+func (d *Data) recover(ctx context.Context) error {
 	e := d.engine
-	if !d.claim.taken() {
+	if !d.claim.Taken() {
 		return nil
 	}
 	logged := e.Params.Bool("appendonly")
@@ -35,11 +35,11 @@ func (d *durability) recover(ctx context.Context) error {
 	}
 	options := d.journalOptions()
 	options.Progress = func(bytes int) error { return d.progress(ctx, bytes) }
-	there, err := b.journal(&options)
+	there, err := b.Journal(&options)
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
-	d.saver.intact = len(b.damaged) == 0
+	d.saver.intact = len(b.Damaged) == 0
 	if !logged && !there {
 		return nil
 	}
@@ -69,22 +69,22 @@ func (d *durability) recover(ctx context.Context) error {
 	return j.Close()
 }
 
-// prepare makes the data directory ours, if there is something in it or is to be.
-func (d *durability) prepare() error {
+// Prepare makes the data directory ours, if there is something in it or is to be.
+func (d *Data) Prepare() error {
 	p := d.engine.Params
-	if !p.Bool("appendonly") && !p.Bool("snapshot_enabled") && !holdsData(d.cfg.DataDir) {
+	if !p.Bool("appendonly") && !p.Bool("snapshot_enabled") && !datadir.HoldsData(d.o.Config.DataDir) {
 		return nil
 	}
-	return d.claim.take(d.cfg.DataDir)
+	return d.claim.Take(d.o.Config.DataDir)
 }
 
-// size is how many bytes there are to be recovered, about: segments of the log have room
+// Size is how many bytes there are to be recovered, about: segments of the log have room
 // to spare, and of the snapshots one is loaded.
-func (d *durability) size() (n int64) {
-	if all, _, err := snapshots.List(disk.OS{}, d.folder(snapshotsFolder)); err == nil && len(all) > 0 {
+func (d *Data) Size() (n int64) {
+	if all, _, err := snapshots.List(disk.OS{}, d.folder(datadir.Snapshots)); err == nil && len(all) > 0 {
 		n = all[0].Bytes
 	}
-	logs, _ := filepath.Glob(filepath.Join(d.folder(journalFolder), "*", "wal-*.log"))
+	logs, _ := filepath.Glob(filepath.Join(d.folder(datadir.Journal), "*", "wal-*.log"))
 	for _, name := range logs {
 		if info, err := os.Stat(name); err == nil {
 			n += info.Size()
@@ -97,7 +97,7 @@ func (d *durability) size() (n int64) {
 const reportEvery = time.Second
 
 // report shows how far recovery has come, until over is called.
-func (d *durability) report(began time.Time) (over func()) {
+func (d *Data) report(began time.Time) (over func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -118,18 +118,21 @@ func (d *durability) report(began time.Time) (over func()) {
 	return func() { close(stop); <-done }
 }
 
+// Read is how many bytes were recovered so far. Any goroutine may call it.
+func (d *Data) Read() int64 { return d.read.Load() }
+
 // progress adds to what has been recovered, and says whether to go on.
-func (d *durability) progress(ctx context.Context, bytes int) error {
+func (d *Data) progress(ctx context.Context, bytes int) error {
 	d.engine.Loaded(d.read.Add(int64(bytes)))
 	return ctx.Err()
 }
 
 // loadSnapshot loads the newest snapshot that can be read, if there is one.
-func (d *durability) loadSnapshot(ctx context.Context) (basis, error) {
-	dir := d.folder(snapshotsFolder)
-	b, err := chooseBasis(disk.OS{}, d.cfg.DataDir, func(m *snapshots.Manifest) error {
+func (d *Data) loadSnapshot(ctx context.Context) (Basis, error) {
+	dir := d.folder(datadir.Snapshots)
+	b, err := ChooseBasis(disk.OS{}, d.o.Config.DataDir, func(m *snapshots.Manifest) error {
 		began := time.Now()
-		err := readSnapshot(disk.OS{}, dir, m, func(shard int) func([]byte, int, int64) error {
+		err := ReadSnapshot(disk.OS{}, dir, m, func(shard int) func([]byte, int, int64) error {
 			loader, last := snapshot.NewLoader(d.engine, shard, m.Shards), int64(0)
 			loader.Expect(int(m.Keys)/len(d.engine.Shards.Shards) + 1)
 			return func(block []byte, keys int, end int64) error {
@@ -142,7 +145,7 @@ func (d *durability) loadSnapshot(ctx context.Context) (basis, error) {
 		})
 		var damage *snapshots.DamageError
 		if errors.As(err, &damage) {
-			d.empty()
+			d.Empty()
 		}
 		if err != nil {
 			return err
@@ -153,27 +156,27 @@ func (d *durability) loadSnapshot(ctx context.Context) (basis, error) {
 		d.saver.loaded(m)
 		return nil
 	})
-	for _, damage := range b.damaged {
-		if b.loaded != nil {
-			d.log.Error("a snapshot is damaged: an older one was loaded, and more of the log is repeated", "err", damage, "loaded", b.loaded.Number)
+	for _, damage := range b.Damaged {
+		if b.Loaded != nil {
+			d.log.Error("a snapshot is damaged: an older one was loaded, and more of the log is repeated", "err", damage, "loaded", b.Loaded.Number)
 		} else {
 			d.log.Error("a snapshot is damaged", "err", damage)
 		}
 	}
-	if err == nil && b.loaded == nil && len(b.damaged) > 0 {
+	if err == nil && b.Loaded == nil && len(b.Damaged) > 0 {
 		d.log.Warn("no snapshot can be read: the log is repeated from its beginning, if it still has that")
 	}
 	return b, err
 }
 
-// empty takes everything from the engine.
-func (d *durability) empty() {
+// Empty takes everything from the engine.
+func (d *Data) Empty() {
 	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { c.FlushAll(false) })
 }
 
 // reload implements engine.Durability: another engine recovers what is on disk, and this one
 // gets what that has found. Nobody changes anything meanwhile.
-func (d *durability) reload() (err error) {
+func (d *Data) reload() (err error) {
 	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) {
 		j := d.journal.Load()
 		if j == nil {
@@ -184,12 +187,12 @@ func (d *durability) reload() (err error) {
 			return
 		}
 		var e *engine.Engine
-		if e, err = engine.New(engine.Options{Config: d.cfg, Families: embedded.Families(), Log: d.log}); err != nil {
+		if e, err = engine.New(engine.Options{Config: d.o.Config, Families: d.o.Families, Log: d.log}); err != nil {
 			return
 		}
 		defer e.Close()
 		e.Shards.ExpiryHeld.Add(1)
-		other := newDurability(e, d.cfg, d.log)
+		other := New(e, Options{Config: d.o.Config, Families: d.o.Families, Log: d.log, By: d.o.By})
 		var all [][]snapshot.Block
 		if all, err = other.replay(); err == nil {
 			err = snapshot.Replace(c, d.engine, all)
@@ -200,23 +203,23 @@ func (d *durability) reload() (err error) {
 
 // replay recovers what a data directory holds that another engine of this process uses, and
 // changes nothing there.
-func (d *durability) replay() (all [][]snapshot.Block, err error) {
-	if _, err := d.play(context.Background()); err != nil {
+func (d *Data) replay() (all [][]snapshot.Block, err error) {
+	if _, err := d.Play(context.Background()); err != nil {
 		return nil, err
 	}
 	d.engine.Shards.NewExclusive().Run(true, func(c *shard.Call) { all = snapshot.Copy(c) })
 	return all, nil
 }
 
-// play gives the engine what a data directory holds, and neither opens nor changes anything
-// there.
-func (d *durability) play(ctx context.Context) (b basis, err error) {
+// Play gives the engine what a data directory holds, and neither opens nor changes anything
+// there. It takes the place of Start, and needs no Prepare.
+func (d *Data) Play(ctx context.Context) (b Basis, err error) {
 	if b, err = d.loadSnapshot(ctx); err != nil {
 		return b, err
 	}
 	options := d.journalOptions()
 	options.Progress = func(bytes int) error { return d.progress(ctx, bytes) }
-	if _, err := b.journal(&options); err != nil {
+	if _, err := b.Journal(&options); err != nil {
 		return b, err
 	}
 	_, err = journal.Replay(options)
