@@ -80,7 +80,7 @@ func Check(o Options, repair bool) (reports []LogReport, err error) {
 			if from != nil {
 				r.From = from[i]
 			}
-			options := j.options(g, i)
+			options := j.begun(g, i)
 			options.Copies = copies[i]
 			if err := r.check(options, repair); err != nil {
 				return reports, err

@@ -463,6 +463,52 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// A log that is gone, or something else, is missed, also when nothing was promised of it but
+// what it held: no snapshot says how much there was.
+func TestMissingLog(t *testing.T) {
+	for _, remove := range []bool{true, false} {
+		d := frail.New()
+		j, _, _ := open(t, d, 2)
+		record(j, 1, []int{0})
+		record(j, 2, []int{1})
+		if _, err := j.Commit(true); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		path := "journal/000001/wal-0001-00000000000000000001.log"
+		if remove {
+			if err := d.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			f, err := d.Open(path)
+			if err == nil {
+				_, err = f.WriteAt(make([]byte, 4096), 0)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var damage *wal.DamageError
+		w := &world{seen: map[int][]uint64{}}
+		if _, _, err := Open(options(d, 2, w)); !errors.As(err, &damage) || damage.Path != path {
+			t.Errorf("opened: %v", err)
+		}
+		if _, err := Replay(options(d, 2, w)); !errors.As(err, &damage) || damage.Path != path {
+			t.Errorf("replayed: %v", err)
+		}
+		reports, err := Check(options(d, 2, w), true)
+		if err != nil || len(reports) != 2 || reports[1].Damage == nil || !reports[1].Repaired || reports[0].Damage != nil {
+			t.Errorf("checked: %+v, %v", reports, err)
+		}
+		if _, _, w := open(t, d, 2); len(w.seen[0]) != 1 || len(w.seen[1]) != 0 {
+			t.Errorf("after the repair: %v", w.seen)
+		}
+	}
+}
+
 // On a real disk, with many at once.
 func TestConcurrent(t *testing.T) {
 	const shards, each = 3, 300

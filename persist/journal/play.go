@@ -197,6 +197,13 @@ func (j *Journal) options(g generation, log int) wal.Options {
 	return wal.Options{Disk: j.o.Disk, Dir: j.folder(g), Shard: log, Identity: j.identity, SegmentBytes: j.o.SegmentBytes}
 }
 
+// begun are the options of a log that a generation has.
+func (j *Journal) begun(g generation, log int) wal.Options {
+	o := j.options(g, log)
+	o.Begun = true
+	return o
+}
+
 // play plays a generation, and opens its logs if that is asked for. It says whether it was
 // not left out, and whether all logs were whole.
 func (j *Journal) play(g generation, open bool, found *Recovery) (played, whole bool, err error) {
@@ -214,7 +221,7 @@ func (j *Journal) play(g generation, open bool, found *Recovery) (played, whole 
 	var mu sync.Mutex
 	err = each(g.Shards, func(i int) error {
 		p := &part{log: i, from: from[i], progress: j.o.Progress, meet: meet, player: j.o.Player(i, g.Shards)}
-		o := j.options(g, i)
+		o := j.begun(g, i)
 		o.Copies = copies[i]
 		var read wal.Recovery
 		var err error

@@ -25,6 +25,9 @@ type Options struct {
 	SegmentBytes int
 	// First is the LSN that a log which is not there begins with; default 1.
 	First uint64
+	// Begun says that the log was opened before: so its first segment is durable, and damaged
+	// if it is not there or has no header.
+	Begun bool
 	// Copies are records of this log that something else has kept as well, in their order,
 	// as WriteCopy returns them. Those that follow on what the log holds belong to it: they
 	// are replayed, and Open adds them.
@@ -404,11 +407,11 @@ func (l *Log) breakDown(err error) error {
 }
 
 // DropBefore deletes the segments that hold only records below lsn, because
-// something else holds what they say.
+// something else holds what they say. The first that stays is durable: see Options.Begun.
 func (l *Log) DropBefore(lsn uint64) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	for len(l.segments) > 1 && l.segments[1].first <= lsn {
+	for len(l.segments) > 1 && l.segments[1].first <= min(lsn, l.durable.Load()) {
 		if err := l.o.Disk.Remove(l.segments[0].path); err != nil {
 			return fmt.Errorf("drop a segment of the log: %w", err)
 		}

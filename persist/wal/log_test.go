@@ -87,7 +87,9 @@ func TestPowerLoss(t *testing.T) {
 		d := frail.New()
 		var last uint64 // number of the last record that is known to be there
 		for life := range 4 {
-			l, found, read := open(t, options(d))
+			o := options(d)
+			o.Begun = life > 0
+			l, found, read := open(t, o)
 			if got := found.Last; got < last {
 				t.Fatalf("seed %d, life %d: it ends with record %d, and %d was promised", seed, life, got, last)
 			}
@@ -114,7 +116,11 @@ func TestPowerLoss(t *testing.T) {
 						t.Fatal(err)
 					}
 				case 4:
-					if err := l.DropBefore(l.Durable() / 2); err != nil {
+					before := l.Durable() / 2
+					if r.IntN(2) == 0 {
+						before = l.Appended() + 1
+					}
+					if err := l.DropBefore(before); err != nil {
 						t.Fatal(err)
 					}
 				default:
@@ -134,7 +140,9 @@ func TestPowerLoss(t *testing.T) {
 				d.Crash(r)
 			}
 		}
-		_, found, _ := open(t, options(d))
+		o := options(d)
+		o.Begun = true
+		_, found, _ := open(t, o)
 		if found.Last < last {
 			t.Fatalf("seed %d: it ends with record %d, and %d was promised", seed, found.Last, last)
 		}
@@ -370,6 +378,92 @@ func TestForeignFiles(t *testing.T) {
 	}
 	if found, err := Check(options(d), nil, nil); !errors.As(err, &damage) || found.Segments != 1 {
 		t.Errorf("checked: %+v, %v", found, err)
+	}
+}
+
+// A log that was begun has a beginning: whatever becomes of that is damage, and not how a
+// loss of power leaves a log that nobody was promised anything of.
+func TestBegun(t *testing.T) {
+	for name, change := range map[string]func(f disk.File) error{
+		"missing":        nil,
+		"empty":          func(f disk.File) error { return f.Truncate(0) },
+		"cut":            func(f disk.File) error { return f.Truncate(segmentHeader - 1) },
+		"zero":           func(f disk.File) error { _, err := f.WriteAt(make([]byte, segmentHeader), 0); return err },
+		"something else": func(f disk.File) error { _, err := f.WriteAt([]byte("something else"), 0); return err },
+	} {
+		d := frail.New()
+		l, _, _ := open(t, options(d))
+		path := l.segments[0].path
+		d.Crash(rand.New(rand.NewPCG(1, 1))) // its beginning is durable although nothing was synced
+		o := options(d)
+		o.Begun = true
+		l, _, _ = open(t, o)
+		add(l)
+		if err := l.Write(); err != nil {
+			t.Fatal(err)
+		}
+		l.Abandon()
+		if change == nil {
+			if err := d.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			f, err := d.Open(path)
+			if err == nil {
+				err = change(f)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var damage *DamageError
+		if _, _, err := Open(o, false, nil); !errors.As(err, &damage) || damage.Path != path {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := Check(o, nil, nil); !errors.As(err, &damage) || damage.Path != path {
+			t.Errorf("%s, checked: %v", name, err)
+		}
+		l, _, err := Open(o, true, nil)
+		if err != nil {
+			t.Fatalf("%s, repaired: %v", name, err)
+		}
+		l.Abandon()
+		open(t, o)
+	}
+}
+
+// A later segment may have no header yet when power is lost. But it never has another one.
+func TestHeaderOfLaterSegment(t *testing.T) {
+	for _, zero := range []bool{true, false} {
+		d := frail.New()
+		l, _, _ := open(t, options(d))
+		for len(l.segments) < 2 {
+			if err := l.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			add(l)
+			if err := l.Write(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := l.segments[1].path
+		l.Abandon()
+		f, err := d.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size, _ := f.Size()
+		junk := make([]byte, size)
+		if !zero {
+			copy(junk[segmentHeader-8:], "otherwise")
+		}
+		if _, err := f.WriteAt(junk, 0); err != nil {
+			t.Fatal(err)
+		}
+		var damage *DamageError
+		if _, _, err := Open(options(d), false, nil); zero && err != nil || !zero && (!errors.As(err, &damage) || damage.Path != path) {
+			t.Errorf("zero %v: %v", zero, err)
+		}
 	}
 }
 

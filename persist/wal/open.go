@@ -150,24 +150,28 @@ func (s *scan) load(i int) ([]byte, error) {
 
 // run reads records until the log ends, and then finds out whether it may end there.
 func (s *scan) run(replay func(Record) error) error {
+	if len(s.segments) == 0 && s.o.Begun {
+		return &DamageError{Path: (&Log{o: s.o}).path(segmentName(s.o.Shard, s.expected)), LSN: s.expected, Reason: "it is missing"}
+	}
 	for i := range s.segments {
 		p, err := s.load(i)
 		if err != nil {
 			return err
 		}
-		reason := ""
+		reason, certain := "", false
 		err = checkSegmentStart(s.segments[i].path, p, s.o.Shard, s.segments[i].first, s.o.Identity)
 		var damage *DamageError
 		switch {
 		case errors.As(err, &damage):
 			reason = damage.Reason
+			certain = i == 0 && s.o.Begun || !unwritten(p, segmentStart(s.o.Shard, s.segments[i].first, s.o.Identity))
 		case err != nil:
 			return err
 		case s.segments[i].first != s.expected:
 			reason = fmt.Sprintf("records %d to %d are missing before it", s.expected, s.segments[i].first-1)
 		}
 		if reason != "" {
-			return s.ends(i, 0, p, reason)
+			return s.ends(i, 0, p, reason, certain)
 		}
 		s.found.Segments++
 		s.end, s.offset = i, segmentHeader
@@ -183,7 +187,7 @@ func (s *scan) run(replay func(Record) error) error {
 				if reason == "" {
 					reason = "not a whole record"
 				}
-				return s.ends(i, s.offset, rest, reason)
+				return s.ends(i, s.offset, rest, reason, false)
 			}
 			if v == none {
 				break
@@ -255,8 +259,8 @@ const (
 )
 
 // ends decides what it means that the log cannot be read on at a place. What is left
-// of the segment there is given.
-func (s *scan) ends(i int, at int64, rest []byte, reason string) error {
+// of the segment there is given. certain says that no loss of power does such a thing.
+func (s *scan) ends(i int, at int64, rest []byte, reason string, certain bool) error {
 	s.cut = true
 	s.found.CutPath, s.found.CutOffset = s.segments[i].path, at
 	promised := s.found.Durable
@@ -301,7 +305,7 @@ func (s *scan) ends(i int, at int64, rest []byte, reason string) error {
 	if budget <= 0 {
 		promised, reason = math.MaxUint64, reason+", and too much behind it looks like records"
 	}
-	if promised >= s.expected {
+	if certain || promised >= s.expected {
 		return &DamageError{Path: s.segments[i].path, Offset: at, LSN: s.expected, Lost: s.found.CutRecords, Reason: reason}
 	}
 	return nil
@@ -326,14 +330,21 @@ func (s *scan) open() (*Log, error) {
 			return nil, fmt.Errorf("open the log: %w", err)
 		}
 	}
-	if err := s.o.Disk.SyncDir(s.o.Dir); err != nil {
-		return nil, fmt.Errorf("open the log: %w", err)
-	}
-	if s.end < 0 {
+	if s.end < 0 { // from here on it counts as begun: see Options
 		if err := l.begin(next, l.length); err != nil {
 			return nil, err
 		}
-	} else {
+		if err := l.file.Sync(); err != nil {
+			l.Abandon()
+			return nil, fmt.Errorf("open the log: %w", err)
+		}
+		l.unlisted = false
+	}
+	if err := s.o.Disk.SyncDir(s.o.Dir); err != nil {
+		l.Abandon()
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	if s.end >= 0 {
 		for i, f := range s.files[:s.end] {
 			_ = f.Close()
 			s.files[i] = nil

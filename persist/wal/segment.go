@@ -66,6 +66,17 @@ func segmentStart(shard int, first, identity uint64) []byte {
 	return h
 }
 
+// unwritten says that a segment may be one whose header was about to be written: what there
+// is of it is right or zero, and so is what is not there.
+func unwritten(segment, header []byte) bool {
+	for i, b := range segment[:min(len(segment), len(header))] {
+		if b != 0 && b != header[i] {
+			return false
+		}
+	}
+	return true
+}
+
 func sealHeader(h []byte) {
 	binary.LittleEndian.PutUint32(h[segmentHeader-4:], crc32.Checksum(h[:segmentHeader-4], castagnoli))
 }
