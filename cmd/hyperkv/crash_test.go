@@ -191,7 +191,7 @@ func TestKilled(t *testing.T) {
 // The same for servers that end on entering a system call, be it while they start: with
 // what came before it done, and nothing of what comes after.
 func TestKilledAtCalls(t *testing.T) {
-	mayTrace(t)
+	testkit.MayTrace(t)
 	const short, long = 200 * time.Millisecond, 10 * time.Second
 	calls := []struct {
 		name     string
@@ -217,7 +217,7 @@ func TestKilledAtCalls(t *testing.T) {
 				call := calls[life%len(calls)]
 				rule := fmt.Sprintf("inject=%s:signal=KILL:when=%d", call.name, 1+rand.IntN(call.max))
 				shards = 1 + shards%3 // another number than before, so that it begins new logs
-				s, err := testkit.LaunchBinary(t, straced(os.DevNull, "-e", "trace="+call.name, "-e", rule), durableFlags(dir, policy, shards)...)
+				s, err := testkit.LaunchBinary(t, testkit.Straced(os.DevNull, "-e", "trace="+call.name, "-e", rule), durableFlags(dir, policy, shards)...)
 				if err != nil {
 					starting++
 				} else {

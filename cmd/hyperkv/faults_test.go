@@ -43,7 +43,7 @@ const misconf = "MISCONF Errors writing to the AOF file"
 // What becomes of a server whose disk fails, and that nothing it has acknowledged is
 // missing when it is started again on a disk that works.
 func TestFaults(t *testing.T) {
-	mayTrace(t)
+	testkit.MayTrace(t)
 	const (
 		ends    = "ends"    // at once, and says so
 		resumes = "resumes" // when the disk works again; writes are refused till then
@@ -83,7 +83,7 @@ func TestFaults(t *testing.T) {
 			reader, filler := dial(t, s.Network, s.Addr), dial(t, s.Network, s.Addr)
 			wait := all.write(t, s, 1)
 			time.Sleep(100 * time.Millisecond)
-			end := inject(t, s, c.rule)
+			end := testkit.Inject(t, s.PID, c.rule)
 			filled := make(chan struct{})
 			go func() {
 				defer close(filled)

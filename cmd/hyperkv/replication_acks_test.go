@@ -214,13 +214,13 @@ func TestWaitAOFSaid(t *testing.T) {
 // A replica does not say that it has synced what its disk has not taken yet.
 func TestWaitAOFSlowDisk(t *testing.T) {
 	t.Parallel()
-	mayTrace(t)
+	testkit.MayTrace(t)
 	primary, replica := startNode(t, "hyperkv2"), startNode(t, "hyperkv2", "--aof-fsync-policy", "no")
 	replica.follow(t, primary.Addr)
 	expect(t, primary.c, "OK", "SET", "a", "b")
 	expect(t, primary.c, "1) (integer) 1\n2) (integer) 1", "WAITAOF", "1", "1", "0")
 	// A sync takes a second, and the link does not wait for it.
-	end := inject(t, replica.Server, "fdatasync:retval=0:delay_enter=1000000")
+	end := testkit.Inject(t, replica.PID, "fdatasync:retval=0:delay_enter=1000000")
 	expect(t, primary.c, "OK", "SET", "a", "c")
 	began := time.Now()
 	expect(t, primary.c, "(integer) 1", "WAIT", "1", "0")

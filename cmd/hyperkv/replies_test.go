@@ -181,7 +181,7 @@ func askMuch(t *testing.T, s *testkit.Server, shards int) map[string][]request {
 // policy before the kernel has it. A reply promises what its command has done, and what
 // it shows of what others did.
 func TestRepliesWait(t *testing.T) {
-	mayTrace(t)
+	testkit.MayTrace(t)
 	for _, c := range []struct {
 		policy, later string
 		shards        int
@@ -195,7 +195,7 @@ func TestRepliesWait(t *testing.T) {
 		t.Run(strings.TrimSpace(fmt.Sprintf("%s %d shards %s", c.policy, c.shards, c.later)), func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "trace")
-			s, err := testkit.LaunchBinary(t, straced(file, "--seccomp-bpf", "-s", "1000000",
+			s, err := testkit.LaunchBinary(t, testkit.Straced(file, "--seccomp-bpf", "-s", "1000000",
 				"-e", "trace=write,writev,sendto,sendmsg,pwrite64,fdatasync,fsync,renameat,mkdirat"),
 				durableFlags(filepath.Join(t.TempDir(), "new", "data"), c.policy, c.shards)...)
 			if err != nil {

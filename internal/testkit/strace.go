@@ -1,4 +1,4 @@
-package main
+package testkit
 
 import (
 	"errors"
@@ -12,12 +12,10 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"hyperkv/internal/testkit"
 )
 
-// mayTrace skips a test on machines that do not let a process be traced.
-func mayTrace(t *testing.T) {
+// MayTrace skips a test on machines that do not let a process be traced.
+func MayTrace(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("strace is a program for Linux")
@@ -33,7 +31,7 @@ var errMayNotTrace = errors.New("this machine does not let strace trace")
 
 // traceable says what keeps strace from working.
 var traceable = sync.OnceValue(func() error {
-	command := straced(os.DevNull, "true")
+	command := Straced(os.DevNull, "true")
 	return straceError(exec.Command(command[0], command[1:]...).CombinedOutput())
 })
 
@@ -49,20 +47,20 @@ func straceError(said []byte, err error) error {
 	return fmt.Errorf("strace, which these tests need: %w %s", err, said)
 }
 
-// straced are the words before a command that let strace write what it sees to a file.
+// Straced are the words before a command that let strace write what it sees to a file.
 // The process is the command's own: strace stands beside it.
-func straced(file string, options ...string) []string {
+func Straced(file string, options ...string) []string {
 	return append([]string{"strace", "-D", "-f", "-y", "-e", "signal=none", "-o", file}, options...)
 }
 
-// inject makes calls of a running server fail by a rule of strace's, until end is called
-// or the server ends.
-func inject(t *testing.T, s *testkit.Server, rule string) (end func()) {
+// Inject makes calls of a running process fail by a rule of strace's, until end is called
+// or the process ends.
+func Inject(t *testing.T, pid int, rule string) (end func()) {
 	t.Helper()
 	call, _, _ := strings.Cut(rule, ":")
 	trace := filepath.Join(t.TempDir(), "trace")
-	said := &text{}
-	cmd := exec.Command("strace", "-f", "-e", "signal=none", "-o", trace, "-e", "trace="+call, "-e", "inject="+rule, "-p", strconv.Itoa(s.PID))
+	said := &tail{}
+	cmd := exec.Command("strace", "-f", "-e", "signal=none", "-o", trace, "-e", "trace="+call, "-e", "inject="+rule, "-p", strconv.Itoa(pid))
 	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -96,22 +94,4 @@ func inject(t *testing.T, s *testkit.Server, rule string) (end func()) {
 	}
 	t.Cleanup(end)
 	return end
-}
-
-func TestStraceError(t *testing.T) {
-	f := func(said string, err error, skips bool) {
-		t.Helper()
-		got := straceError([]byte(said), err)
-		if (got == nil) != (err == nil) || errors.Is(got, errMayNotTrace) != skips || err != nil && !strings.Contains(got.Error(), said) {
-			t.Errorf("%s, %v: %v", said, err, got)
-		}
-	}
-	status := errors.New("exit status 1")
-	f("", nil, false)
-	f("strace: attach: ptrace(PTRACE_SEIZE, 7): Operation not permitted", status, true)
-	f("strace: test_ptrace_get_syscall_info: PTRACE_TRACEME: Operation not permitted", status, true)
-	f("strace: ptrace(PTRACE_TRACEME, ...): Permission denied", status, true)
-	f("strace: Can't fopen '/x/trace': Permission denied", status, false)
-	f("strace: attach: ptrace(PTRACE_SEIZE, 7): No such process", status, false)
-	f("", exec.ErrNotFound, false)
 }
