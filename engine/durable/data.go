@@ -94,6 +94,9 @@ var policies = map[string]journal.Policy{"always": journal.Always, "everysec": j
 // Start recovers what the data directory holds, and keeps what changes from then on. When
 // ctx ends it stops in the middle. After an error only Close is to be called.
 func (d *Data) Start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	e := d.engine
 	e.Shards.ExpiryHeld.Add(1) // what has expired is removed by the log, or afterwards
 	err := d.recover(ctx)

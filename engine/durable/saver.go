@@ -494,10 +494,12 @@ func (d *Data) dropLog(j *journal.Journal) {
 	}
 }
 
-// end ends the saver, with a last snapshot if one is wanted.
+// end ends the saver, with a last snapshot if one is wanted. A log that was being switched on,
+// or was about to be, is completed: that is a snapshot as well.
 func (s *saver) end() error {
 	s.cancel()
 	<-s.stopped
+	s.ctx = context.Background()
 	s.mu.Lock()
 	for _, r := range s.queue {
 		r.over <- errStopping
@@ -505,9 +507,11 @@ func (s *saver) end() error {
 	s.queue = nil
 	wanted := !s.d.engine.SaveDecided.Load() && s.d.engine.SavesAtEnd() && s.d.engine.Stats().Dirty != s.now.Dirty
 	s.mu.Unlock()
-	if !wanted {
-		return nil
+	switch d := s.d; {
+	case d.engine.Params.Bool("appendonly") && s.kept.Load() == nil && !d.unkept.Load():
+		return s.setLog(true)
+	case wanted:
+		return s.take(engine.SnapshotSave, false)
 	}
-	s.ctx = context.Background()
-	return s.take(engine.SnapshotSave, false)
+	return nil
 }
