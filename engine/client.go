@@ -12,13 +12,20 @@ import (
 // by CLIENT LIST. Safe for concurrent use; commands run one at a time, so that
 // programs that want parallelism open several.
 type Client struct {
+	// Kept, when set, is called before a reply is returned, to make true what it promises. An
+	// error takes the place of the reply. promises says that it is that of a command which may
+	// have changed something. Set it before the first command.
+	Kept func(promises bool) error
+
 	mu      sync.Mutex
 	loop    *Loop
 	session *Session
 	wake    chan struct{}
 	request []byte
 	reply   []byte
-	closed  bool
+	// promises is whether the reply does: see Kept.
+	promises bool
+	closed   bool
 }
 
 // ErrClosed is returned by a Client that was closed, by the program or by CLIENT KILL.
@@ -107,7 +114,7 @@ func (c *Client) roundTrip() (resp.Value, error) {
 	if c.loop == nil || c.closed {
 		return resp.Value{}, ErrClosed
 	}
-	c.reply = nil // what is returned borrows from it
+	c.reply, c.promises = nil, false // what is returned borrows from it
 	c.session.Feed(c.request)
 	for {
 		v, n, err := resp.ReadValue(c.reply)
@@ -115,6 +122,11 @@ func (c *Client) roundTrip() (resp.Value, error) {
 			return resp.Value{}, err
 		}
 		if n > 0 {
+			if c.Kept != nil {
+				if err := c.Kept(c.promises); err != nil {
+					return resp.Value{}, err
+				}
+			}
 			return v, nil
 		}
 		if c.closed {
@@ -131,8 +143,8 @@ func (c *Client) roundTrip() (resp.Value, error) {
 // clientOutlet is the Client as its session sees it.
 type clientOutlet Client
 
-func (c *clientOutlet) Write(p []byte)            { c.reply = append(c.reply, p...) }
-func (c *clientOutlet) WriteAnyway(p []byte)      { c.Write(p) }
+func (c *clientOutlet) Write(p []byte)            { c.promises = true; c.WriteAnyway(p) }
+func (c *clientOutlet) WriteAnyway(p []byte)      { c.reply = append(c.reply, p...) }
 func (c *clientOutlet) Unsent() int               { return 0 }
 func (c *clientOutlet) NotifyDrained(int, func()) {}
 func (c *clientOutlet) Close() {

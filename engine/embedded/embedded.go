@@ -1,9 +1,12 @@
 // Package embedded is HyperKV as a library: a whole server inside the process,
 // without a socket.
 //
-//	kv, err := embedded.Open(nil)
+//	kv, err := embedded.Open(map[string]string{"data_dir": "greetings"})
 //	defer kv.Close()
 //	kv.Set("greeting", []byte("hello"))
+//
+// Without data_dir the data is in memory only. With it, it is kept like a server's, in the same
+// files: a method returns when what it has done is as safe as aof_fsync_policy says.
 //
 // A KV may be used by any number of goroutines; each of them that wants
 // transactions of its own, or commands beside each other on several cores, opens
@@ -11,14 +14,18 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hyperkv/engine"
+	"hyperkv/engine/durable"
 	"hyperkv/internal/config"
 	"hyperkv/resp"
 )
@@ -26,6 +33,10 @@ import (
 // KV is an open store. Safe for concurrent use.
 type KV struct {
 	engine *engine.Engine
+	data   *durable.Data // nil: the data is in memory only
+	// commits is held for reading by those who may use the log.
+	commits sync.RWMutex
+	lost    atomic.Bool // see ErrLost
 
 	mu sync.Mutex // guards what follows
 	// idle are sessions of the store's own that nobody uses at the moment. There
@@ -44,32 +55,65 @@ const sweepMin = 64
 // ErrClosed is returned once the store was closed.
 var ErrClosed = errors.New("the store is closed")
 
-// Open starts a store with the given settings, named as in the configuration
-// file ("max_memory": "512MB"); nil means the defaults. The data lives in memory
-// only. Close it when done.
+// Options are what a store is opened with.
+type Options struct {
+	// Settings are named as in the configuration file ("max_memory": "512MB"); those that are
+	// not there have their defaults. The data is kept in data_dir, and in memory only if that
+	// is not set. Settings of listeners, logs and metrics have no effect.
+	Settings map[string]string
+	Log      *slog.Logger // nil: discard
+}
+
+// Open is OpenContext with settings alone; nil means the defaults.
 func Open(settings map[string]string) (*KV, error) {
-	all := map[string]string{"aof_enabled": "no", "snapshot_enabled": "no"}
-	for name, value := range settings {
+	return OpenContext(context.Background(), Options{Settings: settings})
+}
+
+// OpenContext starts a store. If there is data in data_dir it is recovered first, unless ctx
+// ends before. One store, or server, has a data_dir at a time: the error is about that, or says
+// what is damaged and where. Close it when done.
+func OpenContext(ctx context.Context, o Options) (*KV, error) {
+	all := map[string]string{}
+	for name, value := range o.Settings {
 		if k := config.Lookup(name); k != nil {
 			name = k.Name
 		}
 		all[name] = value
 	}
+	_, keep := all["data_dir"]
+	if !keep {
+		for _, name := range []string{"aof_enabled", "snapshot_enabled"} {
+			if _, set := all[name]; !set {
+				all[name] = "no"
+			}
+		}
+	}
 	cfg, err := config.FromMap(all)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.AOFEnabled || cfg.SnapshotEnabled {
-		return nil, errors.New("aof_enabled, snapshot_enabled: the library keeps the data in memory only, in this version")
+	if !keep && (cfg.AOFEnabled || cfg.SnapshotEnabled) {
+		return nil, errors.New("aof_enabled, snapshot_enabled: there is no data_dir to keep anything in")
 	}
-	e, err := engine.New(engine.Options{Config: cfg, Families: Families()})
+	e, err := engine.New(engine.Options{Config: cfg, Families: Families(), Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
-	return &KV{engine: e}, nil
+	kv := &KV{engine: e}
+	if keep {
+		err = kv.keep(ctx, cfg, o.Log)
+	} else {
+		e.Params.OnChange("appendonly", onlyWithFolder)
+	}
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	return kv, nil
 }
 
-// Close stops the store and gives its memory back.
+// Close stops the store and gives its memory back. What it keeps is durable then, whatever
+// aof_fsync_policy says; an error is why it may not be.
 func (kv *KV) Close() error {
 	kv.mu.Lock()
 	if kv.closed {
@@ -80,15 +124,24 @@ func (kv *KV) Close() error {
 	all := kv.all
 	kv.all, kv.idle = nil, nil
 	kv.mu.Unlock()
-	// Whoever waits in a command, or blocks in one, is told.
-	for _, s := range kv.engine.Clients() {
-		s.Kill(nil)
-	}
+	kv.disconnect() // whoever waits in a command, or blocks in one, is told
 	for _, c := range all {
 		c.Close()
 	}
+	if kv.data == nil {
+		kv.engine.Close()
+		return nil
+	}
+	err := kv.data.Settle()
 	kv.engine.Close()
-	return nil
+	return errors.Join(err, kv.data.Close())
+}
+
+// disconnect ends all sessions.
+func (kv *KV) disconnect() {
+	for _, s := range kv.engine.Clients() {
+		s.Kill(nil)
+	}
 }
 
 // Client opens a session of its own, for transactions or for a goroutine that
@@ -96,12 +149,15 @@ func (kv *KV) Close() error {
 func (kv *KV) Client() (*engine.Client, error) {
 	kv.mu.Lock()
 	defer kv.mu.Unlock()
-	if kv.closed {
-		return nil, ErrClosed
+	if err := kv.over(); err != nil {
+		return nil, err
 	}
 	c, err := kv.engine.NewClient()
 	if err != nil {
 		return nil, err
+	}
+	if kv.data != nil {
+		c.Kept = kv.kept
 	}
 	if len(kv.all) >= max(kv.sweepAt, sweepMin) {
 		kv.all = slices.DeleteFunc(kv.all, (*engine.Client).Closed)
@@ -109,6 +165,17 @@ func (kv *KV) Client() (*engine.Client, error) {
 	}
 	kv.all = append(kv.all, c)
 	return c, nil
+}
+
+// over is why nothing can be done with the store any more. mu is held.
+func (kv *KV) over() error {
+	switch {
+	case kv.closed:
+		return ErrClosed
+	case kv.lost.Load():
+		return ErrLost
+	}
+	return nil
 }
 
 // borrow returns a session for one command.
@@ -151,7 +218,12 @@ func (kv *KV) do(run func(c *engine.Client) (resp.Value, error)) (resp.Value, er
 		err = v.Err()
 	}
 	if errors.Is(err, engine.ErrClosed) {
-		return v, ErrClosed
+		kv.mu.Lock()
+		defer kv.mu.Unlock()
+		if over := kv.over(); over != nil {
+			err = over
+		}
+		return v, err
 	}
 	if c.Fresh() {
 		kv.giveBack(c)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -15,7 +16,12 @@ import (
 	"hyperkv/resp"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		os.Exit(child(dir, os.Getenv(childPolicy)))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func open(t testing.TB, settings map[string]string) *KV {
 	t.Helper()

@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"fmt"
 	"log"
+	"os"
 	"sort"
 	"time"
 
@@ -33,6 +34,30 @@ func Example() {
 	// hello true <nil>
 	// true
 	// 1 <nil>
+}
+
+// What is kept in a directory is there when it is opened again.
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "kept")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	for range 3 {
+		kv, err := embedded.Open(map[string]string{"data_dir": dir, "aof_fsync_policy": "always"})
+		if err != nil {
+			log.Fatal(err)
+		}
+		starts, err := kv.Do("INCR", "starts")
+		fmt.Println(starts.Int, err)
+		if err := kv.Close(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
+	// 3 <nil>
 }
 
 // Do runs any command of Redis.
