@@ -33,6 +33,7 @@ type LogReport struct {
 	Refused bool
 	// Repaired says that the log can be read now; what else is said is of before.
 	Repaired bool
+	ends     uint64 // the last record after the repair
 }
 
 // A Loss is a number of records with what is in them. Some say nothing about the data.
@@ -54,6 +55,7 @@ func Check(o Options, repair bool) (reports []LogReport, err error) {
 	if j.identity, err = m.identity(); err != nil {
 		return nil, err
 	}
+	shorter := false
 	for _, g := range m.Generations {
 		from, err := o.from(g)
 		refused := err != nil || o.belongs(m) != nil
@@ -86,7 +88,13 @@ func Check(o Options, repair bool) (reports []LogReport, err error) {
 				return reports, err
 			}
 			reports = append(reports, r)
+			if r.Repaired && options.Durable > r.ends {
+				g.Ends[i], shorter = r.ends, true // which are m's
+			}
 		}
+	}
+	if shorter {
+		return reports, m.write(o.Disk, o.Dir)
 	}
 	return reports, nil
 }
@@ -152,7 +160,7 @@ func (r *LogReport) repair(o wal.Options) error {
 		return err
 	}
 	l.Abandon()
-	r.Repaired = true
+	r.Repaired, r.ends = true, l.Appended()
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -123,52 +124,163 @@ func TestRepair(t *testing.T) {
 }
 
 // A log that ends before the snapshot was taken has lost its end, and is begun anew where
-// the snapshot ends.
+// the snapshot ends; so is one that is known to have ended later, because it was closed there.
 func TestRepairOfMissingEnd(t *testing.T) {
-	d := frail.New()
-	j, _, _ := open(t, d, 2)
-	for n := range uint64(200) {
-		record(j, n+1, []int{int(n % 2)})
-		if _, err := j.Commit(true); err != nil {
+	for _, closed := range []bool{false, true} {
+		d := frail.New()
+		j, _, _ := open(t, d, 2)
+		j.SetPolicy(EverySecond) // with always there are copies, which miss what is before them
+		for n := range uint64(200) {
+			record(j, n+1, []int{int(n % 2)})
+			if _, err := j.Commit(true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at := j.Position()
+		record(j, 201, []int{0})
+		record(j, 202, []int{1})
+		if closed {
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			killed(t, j)
+		}
+		names, err := d.List("journal/000001")
+		if err != nil {
 			t.Fatal(err)
 		}
+		removed := 0
+		for _, name := range names[1:] {
+			if strings.HasPrefix(name, "wal-0000-") {
+				if err := d.Remove("journal/000001/" + name); err != nil {
+					t.Fatal(err)
+				}
+				removed++
+			}
+		}
+		if removed == 0 {
+			t.Fatalf("there is only %q", names)
+		}
+		w := &world{seen: map[int][]uint64{}}
+		o := options(d, 2, w)
+		o.From = &at
+		var missing *MissingError
+		var damage *wal.DamageError
+		if _, err := Replay(o); !closed && !errors.As(err, &missing) || closed && !errors.As(err, &damage) {
+			t.Fatalf("without its end, closed %v: %v", closed, err)
+		}
+		reports, err := Check(o, true)
+		if err != nil || !reports[0].Anew || (reports[0].Damage != nil) != closed || !reports[0].Repaired || reports[1].Anew || reports[1].Repaired {
+			t.Fatalf("closed %v: %+v, %v", closed, reports, err)
+		}
+		w.seen = map[int][]uint64{}
+		if found, err := Replay(o); err != nil || fmt.Sprint(w.seen) != "map[1:[202]]" {
+			t.Errorf("closed %v: %+v, %v, %v", closed, found, w.seen, err)
+		}
 	}
-	at := j.Position()
-	record(j, 201, []int{0})
-	record(j, 202, []int{1})
+}
+
+// killed ends a journal as kill -9 does.
+func killed(t *testing.T, j *Journal) {
+	t.Helper()
+	if _, err := j.Commit(true); err != nil {
+		t.Fatal(err)
+	}
+	j.halt()
+	j.abandon()
+}
+
+// A journal that was begun for a snapshot which did not come about is not listed by its end.
+func TestCloseOfUnlisted(t *testing.T) {
+	d := frail.New()
+	j, _, _ := open(t, d, 2)
+	record(j, 1, []int{0})
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := d.List("journal/000001")
+	before, err := readMeta(d, "journal")
 	if err != nil {
 		t.Fatal(err)
 	}
-	removed := 0
-	for _, name := range names[1:] {
-		if strings.HasPrefix(name, "wal-0000-") {
-			if err := d.Remove("journal/000001/" + name); err != nil {
+	if j, err = Begin(options(d, 2, nil), 7); err != nil {
+		t.Fatal(err)
+	}
+	record(j, 2, []int{1})
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := readMeta(d, "journal"); err != nil || !reflect.DeepEqual(before, after) {
+		t.Errorf("%+v was %+v, %v", after, before, err)
+	}
+	if j, err = Begin(options(d, 2, nil), 7); err != nil {
+		t.Fatal(err)
+	}
+	record(j, 2, []int{1})
+	if err := errors.Join(j.Enlist(), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := readMeta(d, "journal"); err != nil || len(after.Generations) != 2 || after.last().Ends == nil {
+		t.Errorf("%+v, %v", after, err)
+	}
+}
+
+// A log that ends before it was closed, or opened, is damaged wherever it ends.
+func TestKnownEnds(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		closed bool
+	}{{"closed", true}, {"opened", false}} {
+		for cut := range int64(40) {
+			d := frail.New()
+			j, _, _ := open(t, d, 2)
+			for n := range uint64(20) {
+				record(j, n+1, []int{int(n % 2)})
+			}
+			if c.closed {
+				if err := j.Close(); err != nil {
+					t.Fatal(err)
+				}
+			} else { // what comes behind was promised, and what is known ends before it
+				killed(t, j)
+				j, _, _ = open(t, d, 2)
+				record(j, 21, []int{0})
+				killed(t, j)
+			}
+			path := "journal/000001/wal-0000-00000000000000000001.log"
+			f, err := d.Open(path)
+			if err != nil {
 				t.Fatal(err)
 			}
-			removed++
+			size, _ := f.Size()
+			if err := f.Truncate(64 + cut*32); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Truncate(size); err != nil {
+				t.Fatal(err)
+			}
+			w := &world{seen: map[int][]uint64{}}
+			_, err = Replay(options(d, 2, w))
+			var damage *wal.DamageError
+			switch {
+			case errors.As(err, &damage) && damage.Path == path:
+			case err == nil && len(w.seen[0]) >= 10:
+				continue // nothing that is known is gone
+			default:
+				t.Fatalf("%s, cut %d: %v %v", c.name, cut, w.seen, err)
+			}
+			reports, err := Check(options(d, 2, nil), true)
+			if err != nil || !reports[0].Repaired {
+				t.Fatalf("%s, cut %d: %+v %v", c.name, cut, reports, err)
+			}
+			j, _, w = open(t, d, 2)
+			if len(w.seen[1]) != 10 || len(w.seen[0]) >= 10 {
+				t.Errorf("%s, cut %d, repaired: %v", c.name, cut, w.seen)
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if removed == 0 {
-		t.Fatalf("there is only %q", names)
-	}
-	w := &world{seen: map[int][]uint64{}}
-	o := options(d, 2, w)
-	o.From = &at
-	var missing *MissingError
-	if _, err := Replay(o); !errors.As(err, &missing) {
-		t.Fatalf("without its end: %v", err)
-	}
-	reports, err := Check(o, true)
-	if err != nil || !reports[0].Anew || reports[0].Damage != nil || !reports[0].Repaired || reports[1].Anew || reports[1].Repaired {
-		t.Fatalf("%+v, %v", reports, err)
-	}
-	w.seen = map[int][]uint64{}
-	if found, err := Replay(o); err != nil || fmt.Sprint(w.seen) != "map[1:[202]]" {
-		t.Errorf("%+v, %v, %v", found, w.seen, err)
 	}
 }
 

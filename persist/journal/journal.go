@@ -73,6 +73,7 @@ type Journal struct {
 
 	meta     atomic.Pointer[meta] // immutable; that of an open journal has a generation
 	dropping sync.Mutex           // held by who replaces meta
+	unlisted atomic.Bool          // it is not on the disk: see Begin
 
 	failed atomic.Pointer[failure] // why nothing can be promised; nil as a rule
 	// syncStarted is when the sync of every second began, in nanoseconds of the clock
@@ -399,6 +400,11 @@ func (j *Journal) Close() error {
 	}
 	if err != nil {
 		return fmt.Errorf("close the journal: %w", err)
+	}
+	if !j.unlisted.Load() {
+		j.dropping.Lock()
+		defer j.dropping.Unlock()
+		j.meta.Store(j.ended(j.meta.Load()))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"hyperkv/persist/disk"
 )
@@ -31,18 +32,29 @@ type generation struct {
 	// Pending says that the snapshot was only being taken then: without it nothing of the
 	// generation was promised to anybody.
 	Pending bool `json:"pending,omitempty"`
+	// Ends are the records up to which its logs are durable for certain: where they ended when
+	// they were opened or closed last. There are none if that could not be written down.
+	Ends []uint64 `json:"ends,omitempty"`
 }
 
 const (
 	metaName    = "journal.json"
 	metaVersion = 1
-	metaMax     = 1 << 20
+	metaMax     = 16 << 20
 )
 
 func (g generation) folder() string { return fmt.Sprintf("%06d", g.Number) }
 
 // last is the generation in use.
 func (m *meta) last() generation { return m.Generations[len(m.Generations)-1] }
+
+// ending is the same with other ends of the generation in use.
+func (m *meta) ending(ends []uint64) *meta {
+	changed := *m
+	changed.Generations = slices.Clone(m.Generations)
+	changed.Generations[len(m.Generations)-1].Ends = ends
+	return &changed
+}
 
 // next is the number of the next generation.
 func (m *meta) next() int {
@@ -107,8 +119,8 @@ func readMeta(d disk.Disk, dir string) (*meta, error) {
 		return nil, fmt.Errorf("%s is damaged: %w", path, err)
 	}
 	for i, g := range m.Generations {
-		if g.Shards < 1 || g.Shards > shardsMax || i > 0 && g.Number <= m.Generations[i-1].Number {
-			return nil, fmt.Errorf("%s is damaged: generation %d of %d shards", path, g.Number, g.Shards)
+		if g.Shards < 1 || g.Shards > shardsMax || len(g.Ends) != 0 && len(g.Ends) != g.Shards || i > 0 && g.Number <= m.Generations[i-1].Number {
+			return nil, fmt.Errorf("%s is damaged: generation %d of %d shards with %d ends", path, g.Number, g.Shards, len(g.Ends))
 		}
 	}
 	return m, nil

@@ -45,6 +45,9 @@ func Open(o Options) (*Journal, Recovery, error) {
 			return nil, found, err
 		}
 		found.Generations++
+		if last && played {
+			m = j.ended(m)
+		}
 	}
 	if !whole || m.last().Shards != o.Shards {
 		// What was cut off or left out stays so for ever if nothing is added to it.
@@ -185,13 +188,20 @@ func Begin(o Options, snapshot uint64) (*Journal, error) {
 		return nil, err
 	}
 	g.Base, g.Pending = snapshot, true
+	j.unlisted.Store(true)
 	m.Generations = append(m.Generations, g)
 	j.run(m)
 	return j, nil
 }
 
 // Enlist makes durable that there is what Begin has begun.
-func (j *Journal) Enlist() error { return j.meta.Load().write(j.o.Disk, j.o.Dir) }
+func (j *Journal) Enlist() error {
+	err := j.meta.Load().write(j.o.Disk, j.o.Dir)
+	if err == nil {
+		j.unlisted.Store(false)
+	}
+	return err
+}
 
 func (j *Journal) options(g generation, log int) wal.Options {
 	return wal.Options{Disk: j.o.Disk, Dir: j.folder(g), Shard: log, Identity: j.identity, SegmentBytes: j.o.SegmentBytes}
@@ -201,7 +211,28 @@ func (j *Journal) options(g generation, log int) wal.Options {
 func (j *Journal) begun(g generation, log int) wal.Options {
 	o := j.options(g, log)
 	o.Begun = true
+	if len(g.Ends) > 0 {
+		o.Durable = g.Ends[log]
+	}
 	return o
+}
+
+// ended notes where the logs of the generation in use end, all of which is durable. If it
+// cannot be written down, whoever reads them next only knows less.
+func (j *Journal) ended(m *meta) *meta {
+	ends := make([]uint64, len(j.logs))
+	for i, l := range j.logs {
+		ends[i] = l.Appended()
+	}
+	if slices.Equal(ends, m.last().Ends) {
+		return m
+	}
+	changed := m.ending(ends)
+	if err := changed.write(j.o.Disk, j.o.Dir); err != nil {
+		j.o.Log.Warn("where the log ends could not be written down", "err", err)
+		return m
+	}
+	return changed
 }
 
 // play plays a generation, and opens its logs if that is asked for. It says whether it was

@@ -28,6 +28,9 @@ type Options struct {
 	// Begun says that the log was opened before: so its first segment is durable, and damaged
 	// if it is not there or has no header.
 	Begun bool
+	// Durable is a record up to which the log is known to have been durable, 0 if none is: it is
+	// damaged if it ends before.
+	Durable uint64
 	// Copies are records of this log that something else has kept as well, in their order,
 	// as WriteCopy returns them. Those that follow on what the log holds belong to it: they
 	// are replayed, and Open adds them.

@@ -222,7 +222,8 @@ func (s *scan) record(r Record, replay func(Record) error) error {
 }
 
 // complete takes those of the copies that follow on what the log holds. Whoever has kept them
-// knew that all before them was durable: if it is not there, the log is damaged.
+// knew that all before them was durable: if it is not there, the log is damaged. So it is if it
+// still ends before what the options say.
 func (s *scan) complete(replay func(Record) error) error {
 	damaged := func(reason string) error {
 		d := &DamageError{Path: filepath.Join(s.o.Dir, segmentName(s.o.Shard, s.expected)), LSN: s.expected, Reason: reason}
@@ -245,8 +246,11 @@ func (s *scan) complete(replay func(Record) error) error {
 		s.found.Restored++
 		return nil
 	})
-	if err == errTorn {
+	switch {
+	case err == errTorn:
 		return damaged("the copy of a record behind its end is not whole")
+	case err == nil && s.expected <= s.o.Durable:
+		return damaged(fmt.Sprintf("it ends with record %d, and record %d was durable", s.expected-1, s.o.Durable))
 	}
 	return err
 }
