@@ -34,13 +34,13 @@ func (e entry) String() string {
 }
 
 // dataset reads everything a server holds.
-func dataset(c *testkit.Conn, dbs int) ([]entry, error) {
+func (p *pair) dataset(c *testkit.Conn) ([]entry, error) {
 	var wire []byte
-	for db := range dbs {
+	for db := range p.dbs {
 		wire = resp.AppendCommandString(wire, "SELECT", strconv.Itoa(db))
 		wire = resp.AppendCommandString(wire, "KEYS", "*")
 	}
-	replies, err := exchange(c, wire, 2*dbs)
+	replies, err := exchange(c, wire, 2*p.dbs)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func dataset(c *testkit.Conn, dbs int) ([]entry, error) {
 	wire = wire[:0]
 	db := ""
 	asked := 0
-	for i := range dbs {
+	for i := range p.dbs {
 		var names []string
 		for _, key := range replies[2*i+1].Elems {
 			names = append(names, key.Text())
@@ -84,8 +84,8 @@ func dataset(c *testkit.Conn, dbs int) ([]entry, error) {
 		switch {
 		case e.kind == "list":
 			e.encoding = "any" // see newer
-		case e.kind == "zset" && strings.HasPrefix(e.key, "sort:"):
-			e.encoding = "any" // Redis never packs one again that it has sorted
+		case e.kind == "zset" && (p.sorted[e.key] || strings.HasPrefix(e.key, "sort:")):
+			e.encoding = "any" // one that was sorted, or a copy of it
 		}
 		at += 3
 		if e.kind == "set" {
@@ -141,7 +141,7 @@ func (p *pair) compareDatasets() (*mismatch, error) {
 	var data [2][]entry
 	for i := range p.sides {
 		var err error
-		if data[i], err = dataset(p.sides[i].own, p.dbs); err != nil {
+		if data[i], err = p.dataset(p.sides[i].own); err != nil {
 			return p.unreadable(i, "dataset", err)
 		}
 	}

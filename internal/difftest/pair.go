@@ -37,6 +37,9 @@ type pair struct {
 	dbs   int
 	sides [2]side // HyperKV, Redis
 	conns [connections]session
+	// sorted are the keys that SORT was about: Redis never packs a sorted set again that it
+	// has sorted.
+	sorted map[string]bool
 
 	replies []string // with record: what Redis answered to each step
 	record  bool
@@ -115,6 +118,7 @@ func (p *pair) close() {
 // and at the end. It returns the first disagreement.
 func (p *pair) play(steps []Step, depth, datasetEvery int) (*mismatch, error) {
 	last := 0
+	p.sorted = map[string]bool{}
 	for i := 0; i < len(steps); {
 		n := burstLen(steps[i:], depth)
 		m, err := p.burst(steps, i, i+n)
@@ -171,6 +175,9 @@ func (p *pair) burst(steps []Step, from, to int) (*mismatch, error) {
 	}
 	var wire []byte
 	for _, st := range steps[from:to] {
+		if len(st.Args) > 1 && strings.EqualFold(st.Args[0], "SORT") {
+			p.sorted[st.Args[1]] = true
+		}
 		wire = resp.AppendCommandString(wire, st.Args...)
 	}
 	for i := range p.sides {
