@@ -105,6 +105,10 @@ func (g *generator) next(conn int) Step {
 			if len(args) > 3 && strings.EqualFold(args[1], "KILL") && strings.EqualFold(args[2], "NAME") {
 				continue // a filter that the reference does not have yet, and it might hit us
 			}
+		case "XREAD":
+			if waitsLong(args) {
+				continue // nobody would end it
+			}
 		case "ZRANK", "ZREVRANK":
 			if len(args) == 4 {
 				continue // an option that the reference does not have yet, so it is another arity
@@ -112,6 +116,19 @@ func (g *generator) next(conn int) Step {
 		}
 		return Step{Conn: conn, Args: args, Fuse: fuse}
 	}
+}
+
+// waitsLong says whether an XREAD, which was to wait for a millisecond, has become one that may
+// wait for more than a second.
+func waitsLong(args []string) bool {
+	for i, arg := range args[:len(args)-1] {
+		if strings.EqualFold(arg, "BLOCK") {
+			if millis, err := strconv.ParseInt(args[i+1], 10, 64); err == nil && (millis == 0 || millis > 1000) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // command makes the arguments of a step: mostly from a form, sometimes damaged.
