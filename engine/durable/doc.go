@@ -6,5 +6,6 @@
 //
 // Start with Data in data.go; recovery.go has how the data comes back, saver.go when snapshots
 // are taken and how the log is switched on and off, basis.go what a start builds on, which
-// hyperkv check finds out as well.
+// hyperkv check finds out as well. The tests are where there are programs to be killed: in
+// engine/embedded and cmd/hyperkv.
 package durable
