@@ -127,6 +127,38 @@ func TestCheckSnapshots(t *testing.T) {
 	serves(t, dir, map[string]int{"b": 500, "c": 500})
 }
 
+// A log that is gone, or was cut, is missed although there is no snapshot yet. A repair takes
+// what is left.
+func TestCheckMissingLog(t *testing.T) {
+	for name, c := range map[string]struct {
+		wreck          func(path string) error
+		reason, mended string
+	}{
+		"gone": {os.Remove, " is damaged at byte 0: it is missing (record 1): ", "begin it anew"},
+		"cut":  {func(path string) error { return os.Truncate(path, 100) }, ", and record ", "cut it off there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := startDurable(t, dir, "everysec", 2)
+			rewrite(t, dial(t, s.Network, s.Addr), 1000, "a")
+			s.Stop()
+			path := files(t, dir, "journal/000001/wal-0001-*.log")[0]
+			if err := c.wreck(path); err != nil {
+				t.Fatal(err)
+			}
+			checks(t, 1, dir, false, path+" is damaged at byte ", c.reason, "--repair would "+c.mended, "a start would be refused: ")
+			refuses(t, dir, path+" is damaged at byte ")
+			checks(t, 0, dir, true, path+" is damaged at byte ", "a start would repeat ")
+			out := checks(t, 0, dir, false, "a start would repeat ")
+			left := number(t, `a start would repeat (\d+) effects`, out)
+			if left == 0 || left >= 1000 {
+				t.Errorf("%d effects are left", left)
+			}
+			serves(t, dir, map[string]int{"a": left, "": 1000 - left})
+		})
+	}
+}
+
 // Contents that are not what a snapshot holds are found although all checksums are right,
 // by a check and by a start.
 func TestCheckContents(t *testing.T) {

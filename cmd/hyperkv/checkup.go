@@ -199,13 +199,17 @@ func (c *checkup) wrongLog(r *journal.LogReport) string {
 	if r.Damage != nil {
 		what = r.Damage.Error()
 	}
+	mend, mended := "cut it off there", "it was cut off there"
+	if r.Found.Segments == 0 {
+		mend, mended = "begin it anew", "it was begun anew"
+	}
 	switch {
 	case r.Refused:
 		return what + ": a start would be refused in any case, so --repair leaves it as it is"
 	case r.From == 0 && r.Repaired:
-		return what + ": it was cut off there; a start needs nothing of this log"
+		return what + ": " + mended + "; a start needs nothing of this log"
 	case r.From == 0:
-		return what + ": a start needs nothing of this log; --repair would cut it off there"
+		return what + ": a start needs nothing of this log; --repair would " + mend
 	case r.Anew:
 		if c.newest != nil {
 			what += fmt.Sprintf(", in what snapshot %d holds", c.newest.Number)
@@ -215,9 +219,9 @@ func (c *checkup) wrongLog(r *journal.LogReport) string {
 		}
 		return fmt.Sprintf("%s: --repair would begin the log anew with record %d, and lose %s", what, r.From, loss)
 	case r.Repaired:
-		return what + ": it was cut off there, which lost " + loss
+		return what + ": " + mended + ", which lost " + loss
 	}
-	return what + ": --repair would cut it off there, and lose " + loss
+	return what + ": --repair would " + mend + ", and lose " + loss
 }
 
 // rehearse finds out what a start would do.
