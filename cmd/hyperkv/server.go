@@ -30,11 +30,9 @@ import (
 type server struct {
 	engine *engine.Engine
 	net    *netio.Server
-	admin  *admin.Server // nil when there is no admin port
-	loops  []*loop
-	// committing are the loops, for those who are no loop.
-	committing atomic.Pointer[[]*loop]
-	ready      atomic.Bool
+	admin  *admin.Server           // nil when there is no admin port
+	loops  atomic.Pointer[[]*loop] // see eventLoops
+	ready  atomic.Bool
 	// loaded is told when the data has been recovered, or why it could not be;
 	// stopLoading ends that, and loading waits for its end.
 	loaded      chan error
@@ -190,9 +188,8 @@ type loop struct {
 func (s *server) NewLoop(index int, wake func()) netio.Loop {
 	l := &loop{Loop: s.engine.NewLoop(index, wake), data: s.data, wake: wake}
 	l.turns.Store(time.Now().UnixNano())
-	s.loops = append(s.loops, l)
-	loops := slices.Clone(s.loops)
-	s.committing.Store(&loops)
+	loops := append(slices.Clone(s.eventLoops()), l)
+	s.loops.Store(&loops)
 	return l
 }
 
@@ -237,13 +234,19 @@ const (
 	_ = uint64(netio.Ticket(durable.Never) - netio.Never)
 )
 
+// eventLoops are those that there are so far; they are not changed. Any goroutine may call it.
+func (s *server) eventLoops() []*loop {
+	if loops := s.loops.Load(); loops != nil {
+		return *loops
+	}
+	return nil
+}
+
 // wakeLoops wakes the loops that hold tickets. Any goroutine may call it.
 func (s *server) wakeLoops() {
-	if loops := s.committing.Load(); loops != nil {
-		for _, l := range *loops {
-			if l.waiting.Swap(false) {
-				l.wake()
-			}
+	for _, l := range s.eventLoops() {
+		if l.waiting.Swap(false) {
+			l.wake()
 		}
 	}
 }
@@ -251,12 +254,8 @@ func (s *server) wakeLoops() {
 // rounds returns when no event loop still does what it was doing, or when stop is closed: the
 // loops may be gone then.
 func (s *server) rounds(stop <-chan struct{}) {
-	loops := s.committing.Load()
-	if loops == nil {
-		return
-	}
 	var wg sync.WaitGroup
-	for _, l := range *loops {
+	for _, l := range s.eventLoops() {
 		wg.Add(1)
 		l.Post(wg.Done)
 	}
@@ -297,7 +296,7 @@ const loopStalledAfter = 10 * time.Second
 
 // Live implements admin.Source: every event loop turns.
 func (s *server) Live() error {
-	for i, l := range s.loops {
+	for i, l := range s.eventLoops() {
 		if quiet := time.Since(time.Unix(0, l.turns.Load())); quiet > loopStalledAfter {
 			return fmt.Errorf("event loop %d has not turned for %s", i, quiet.Round(time.Second))
 		}

@@ -342,10 +342,8 @@ func (d *Data) CloseLog() (logged, whole bool, err error) {
 
 // Close makes everything durable, and lets go of the data directory. The engine does nothing
 // any more.
-func (d *Data) Close() (err error) {
-	if j := d.journal.Load(); j != nil {
-		err = j.Close()
-	}
+func (d *Data) Close() error {
+	_, _, err := d.CloseLog()
 	d.claim.Release()
 	return err
 }

@@ -151,7 +151,7 @@ func (s *scan) load(i int) ([]byte, error) {
 // run reads records until the log ends, and then finds out whether it may end there.
 func (s *scan) run(replay func(Record) error) error {
 	if len(s.segments) == 0 && s.o.Begun {
-		return &DamageError{Path: (&Log{o: s.o}).path(segmentName(s.o.Shard, s.expected)), LSN: s.expected, Reason: "it is missing"}
+		return s.damaged("it is missing")
 	}
 	for i := range s.segments {
 		p, err := s.load(i)
@@ -225,19 +225,12 @@ func (s *scan) record(r Record, replay func(Record) error) error {
 // knew that all before them was durable: if it is not there, the log is damaged. So it is if it
 // still ends before what the options say.
 func (s *scan) complete(replay func(Record) error) error {
-	damaged := func(reason string) error {
-		d := &DamageError{Path: filepath.Join(s.o.Dir, segmentName(s.o.Shard, s.expected)), LSN: s.expected, Reason: reason}
-		if s.end >= 0 {
-			d.Path, d.Offset = s.segments[s.end].path, s.offset
-		}
-		return d
-	}
 	err := Records(s.o.Copies, func(r Record) error {
 		if r.LSN < s.expected {
 			return nil
 		}
 		if r.LSN > s.expected {
-			return damaged(fmt.Sprintf("records %d to %d are missing at its end, and there is a copy of record %d", s.expected, r.LSN-1, r.LSN))
+			return s.damaged(fmt.Sprintf("records %d to %d are missing at its end, and there is a copy of record %d", s.expected, r.LSN-1, r.LSN))
 		}
 		if err := s.record(r, replay); err != nil {
 			return fmt.Errorf("replay the copy of record %d: %w", r.LSN, err)
@@ -248,11 +241,20 @@ func (s *scan) complete(replay func(Record) error) error {
 	})
 	switch {
 	case err == errTorn:
-		return damaged("the copy of a record behind its end is not whole")
+		return s.damaged("the copy of a record behind its end is not whole")
 	case err == nil && s.expected <= s.o.Durable:
-		return damaged(fmt.Sprintf("it ends with record %d, and record %d was durable", s.expected-1, s.o.Durable))
+		return s.damaged(fmt.Sprintf("it ends with record %d, and record %d was durable", s.expected-1, s.o.Durable))
 	}
 	return err
+}
+
+// damaged is the error about a record that should stand where the log ends.
+func (s *scan) damaged(reason string) error {
+	d := &DamageError{Path: filepath.Join(s.o.Dir, segmentName(s.o.Shard, s.expected)), LSN: s.expected, Reason: reason}
+	if s.end >= 0 {
+		d.Path, d.Offset = s.segments[s.end].path, s.offset
+	}
+	return d
 }
 
 // lookFactor and lookMin bound the work of looking for records behind the end: bytes
