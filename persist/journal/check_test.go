@@ -227,17 +227,14 @@ func TestCloseOfUnlisted(t *testing.T) {
 
 // A log that ends before it was closed, or opened, is damaged wherever it ends.
 func TestKnownEnds(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		closed bool
-	}{{"closed", true}, {"opened", false}} {
+	for _, closed := range []bool{true, false} {
 		for cut := range int64(40) {
 			d := frail.New()
 			j, _, _ := open(t, d, 2)
 			for n := range uint64(20) {
 				record(j, n+1, []int{int(n % 2)})
 			}
-			if c.closed {
+			if closed {
 				if err := j.Close(); err != nil {
 					t.Fatal(err)
 				}
@@ -267,15 +264,15 @@ func TestKnownEnds(t *testing.T) {
 			case err == nil && len(w.seen[0]) >= 10:
 				continue // nothing that is known is gone
 			default:
-				t.Fatalf("%s, cut %d: %v %v", c.name, cut, w.seen, err)
+				t.Fatalf("closed %v, cut %d: %v %v", closed, cut, w.seen, err)
 			}
 			reports, err := Check(options(d, 2, nil), true)
 			if err != nil || !reports[0].Repaired {
-				t.Fatalf("%s, cut %d: %+v %v", c.name, cut, reports, err)
+				t.Fatalf("closed %v, cut %d: %+v %v", closed, cut, reports, err)
 			}
 			j, _, w = open(t, d, 2)
 			if len(w.seen[1]) != 10 || len(w.seen[0]) >= 10 {
-				t.Errorf("%s, cut %d, repaired: %v", c.name, cut, w.seen)
+				t.Errorf("closed %v, cut %d, repaired: %v", closed, cut, w.seen)
 			}
 			if err := j.Close(); err != nil {
 				t.Fatal(err)
